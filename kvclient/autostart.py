@@ -1,0 +1,76 @@
+"""Starting a daemon in the background where none runs."""
+
+import fcntl
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from platformdirs import user_log_path
+
+from kvclient.errors import DaemonUnavailableError
+
+_POLL_SECONDS = 0.02
+# Daemons that this process started, kept so that they can be reaped when they end.
+_started: list["subprocess.Popen[bytes]"] = []
+
+
+def listening(path: Path) -> bool:
+    """Tell whether somebody listens on the Unix socket at `path`."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1)
+        try:
+            probe.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return False
+        except OSError:  # a full backlog, say: there is somebody
+            return True
+        return True
+
+
+def start_daemon(path: Path, store: str | None, deadline: float) -> None:
+    """Start a daemon and wait until it listens at `path`, at most until `deadline` on the monotonic clock.
+
+    `store` is what was asked for by name, if anything was. Of many processes that try it at once one starts a daemon
+    and the others wait for it. Raises `DaemonUnavailableError` that repeats what the daemon said.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(path.with_name(f"{path.name}.start"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                _wait(path, deadline)
+            if listening(path):
+                return
+        if not listening(path):
+            _start(path, store, deadline)
+    finally:
+        os.close(fd)
+
+
+def _start(path: Path, store: str | None, deadline: float) -> None:
+    _started[:] = [daemon for daemon in _started if daemon.poll() is None]
+    log = user_log_path("kvd", ensure_exists=True) / f"{path.stem}.log"
+    command = [sys.executable, "-m", "kvd", *(["--store", store] if store is not None else [])]
+    with log.open("ab") as output:
+        said_from = output.tell()
+        daemon = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", start_new_session=True
+        )
+    _started.append(daemon)
+    while not listening(path):
+        if daemon.poll() is not None:
+            said = log.read_bytes()[said_from:].decode("utf-8", "replace").strip().splitlines()
+            raise DaemonUnavailableError(f"No daemon runs and none could be started: {said[-1] if said else log}")
+        _wait(path, deadline)
+
+
+def _wait(path: Path, deadline: float) -> None:
+    if time.monotonic() > deadline:
+        raise DaemonUnavailableError(f"No daemon listened on {path} in time.")
+    time.sleep(_POLL_SECONDS)

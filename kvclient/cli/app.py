@@ -1,0 +1,144 @@
+"""The commands of `kvctl`, their arguments, options and help."""
+
+from importlib.metadata import version as installed_version
+from typing import Annotated
+
+import typer
+
+from kvclient.cli import batch_create, compact, create, delete, ping, read, status, stop
+from kvclient.cli.options import Options
+from kvclient.client import DEFAULT_TIMEOUT
+
+app = typer.Typer(
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Create, read and delete keys in a kvd store. Keys hold any JSON value and can expire.",
+    epilog="Exit codes: 0 done, 1 other error, 2 usage or invalid input, 3 key not found, 4 key exists, "
+    "5 a limit, 6 no daemon or no answer.",
+)
+
+Store = Annotated[str | None, typer.Option(help="The store's name.", show_default="data_store")]
+Endpoint = Annotated[str | None, typer.Option(help="The daemon's endpoint, such as ipc:///run/user/1000/kvd/x.sock.")]
+Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")]
+Json = Annotated[bool, typer.Option("--json", help="Print results and errors as JSON.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
+Ttl = Annotated[float | None, typer.Option(metavar="SECONDS", help="Expire after so many seconds.")]
+
+
+@app.callback(invoke_without_command=True)
+def _main(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        print(f"kvctl {installed_version('kvd-store')}")
+        raise typer.Exit
+
+
+# A negative number as VALUE must not be taken for an option.
+@app.command("create", context_settings={"ignore_unknown_options": True})
+def _create(
+    key: Key,
+    value: Annotated[str, typer.Argument(metavar="VALUE", help="Any JSON value; - reads it from standard input.")],
+    ttl: Ttl = None,
+    store: Store = None,
+    endpoint: Endpoint = None,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    json: Json = False,
+) -> None:
+    """Create a key that does not exist.
+
+    Example: kvctl create key1 '{"name": "value1"}' --ttl 5
+    """
+    create.run(Options(store, endpoint, timeout, json), key, value, ttl)
+
+
+@app.command("read")
+def _read(
+    key: Key,
+    store: Store = None,
+    endpoint: Endpoint = None,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    json: Json = False,
+) -> None:
+    """Print a key's value as JSON.
+
+    Example: kvctl read key1
+    """
+    read.run(Options(store, endpoint, timeout, json), key)
+
+
+@app.command("delete")
+def _delete(
+    keys: Annotated[list[str], typer.Argument(metavar="KEY...", help="The keys.", show_default=False)],
+    store: Store = None,
+    endpoint: Endpoint = None,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    json: Json = False,
+) -> None:
+    """Delete keys. Those that do not exist are reported; the others are deleted all the same.
+
+    Example: kvctl delete key1 key2
+    """
+    raise typer.Exit(delete.run(Options(store, endpoint, timeout, json), keys))
+
+
+@app.command("batch-create")
+def _batch_create(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="A file with one JSON object, key → value; - is standard input.")
+    ],
+    ttl: Ttl = None,
+    store: Store = None,
+    endpoint: Endpoint = None,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    json: Json = False,
+) -> None:
+    """Create several keys at once: all of them, or none if one exists or is invalid.
+
+    Example: echo '{"key2": 1, "key3": [2]}' | kvctl batch-create - --ttl 10
+    """
+    batch_create.run(Options(store, endpoint, timeout, json), file, ttl)
+
+
+@app.command("ping")
+def _ping(
+    store: Store = None, endpoint: Endpoint = None, timeout: Timeout = DEFAULT_TIMEOUT, json: Json = False
+) -> None:
+    """Tell whether a daemon answers. Starts none.
+
+    Example: kvctl ping && echo running
+    """
+    ping.run(Options(store, endpoint, timeout, json))
+
+
+@app.command("status")
+def _status(
+    store: Store = None, endpoint: Endpoint = None, timeout: Timeout = DEFAULT_TIMEOUT, json: Json = False
+) -> None:
+    """Show the daemon's pid, file, size, keys and versions. Starts none.
+
+    Example: kvctl status --json | jq .keys
+    """
+    status.run(Options(store, endpoint, timeout, json))
+
+
+@app.command("compact")
+def _compact(
+    store: Store = None, endpoint: Endpoint = None, timeout: Timeout = DEFAULT_TIMEOUT, json: Json = False
+) -> None:
+    """Free the space of deleted and expired keys now. Happens by itself when it is worth it.
+
+    Example: kvctl compact
+    """
+    compact.run(Options(store, endpoint, timeout, json))
+
+
+@app.command("stop")
+def _stop(
+    store: Store = None, endpoint: Endpoint = None, timeout: Timeout = DEFAULT_TIMEOUT, json: Json = False
+) -> None:
+    """Stop the daemon, after it has answered what it received. The next kvctl create or read starts one again.
+
+    Example: kvctl stop
+    """
+    stop.run(Options(store, endpoint, timeout, json))

@@ -1,0 +1,19 @@
+"""The options that every command takes."""
+
+from dataclasses import dataclass
+
+from kvclient.client import DEFAULT_TIMEOUT, Client
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was given on the command line."""
+
+    store: str | None = None
+    endpoint: str | None = None
+    timeout: float = DEFAULT_TIMEOUT
+    json: bool = False
+
+    def client(self, *, autostart: bool = True) -> Client:
+        """Return a client of the daemon that is meant."""
+        return Client(self.endpoint, store=self.store, timeout=self.timeout, autostart=autostart)

@@ -1,0 +1,48 @@
+"""What a person or a program sees: data on standard output, errors on standard error, an exit code."""
+
+import json
+import sys
+from typing import Any
+
+from kvclient import errors
+from kvclient.errors import DataStoreError
+
+_EXIT_CODES: list[tuple[int, tuple[type[DataStoreError], ...]]] = [
+    (2, (errors.InvalidKeyError, errors.InvalidValueError, errors.InvalidTTLError)),
+    (3, (errors.KeyNotFoundError,)),
+    (4, (errors.KeyExistsError, errors.RevisionMismatchError)),
+    (
+        5,
+        (
+            errors.KeyTooLongError,
+            errors.ValueTooLargeError,
+            errors.BatchTooLargeError,
+            errors.StoreFullError,
+        ),
+    ),
+    (6, (errors.DaemonUnavailableError, errors.RequestTimeoutError)),
+]
+
+as_json = "--json" in sys.argv
+"""Whether errors are for a program too; known before the command line is parsed, because that may fail."""
+
+
+def exit_code(error: DataStoreError) -> int:
+    """Return the exit code that tells scripts of this error."""
+    return next((code for code, kinds in _EXIT_CODES if isinstance(error, kinds)), 1)
+
+
+def report(error: DataStoreError) -> int:
+    """Print an error and return its exit code."""
+    if as_json:
+        fields = {"error": type(error).__name__, "message": error.message, "keys": error.keys}
+        print(json.dumps(fields), file=sys.stderr)
+    else:
+        print(f"kvctl: {' '.join(error.message.split())}", file=sys.stderr)
+    return exit_code(error)
+
+
+def show(value: Any) -> None:
+    """Print a JSON value: indented for a person, in one line for a program."""
+    plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    print(json.dumps(value, ensure_ascii=plain, indent=2 if sys.stdout.isatty() else None))

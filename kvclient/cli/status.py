@@ -1,0 +1,49 @@
+"""kvctl status"""
+
+from typing import Any
+
+from kvclient.cli.options import Options
+from kvclient.cli.output import show
+
+
+def run(options: Options) -> None:
+    """Print what the daemon tells of itself."""
+    status = options.client(autostart=False).status()
+    if options.json:
+        show(status)
+        return
+    for name, text in _rows(status):
+        print(f"{name:<10}{text}")
+
+
+def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
+    share = status["live_bytes"] / max(1, status["file_bytes"])
+    state = ", being compacted" if status["compacting"] else ""
+    return [
+        ("daemon", f"pid {status['pid']}, up {_duration(status['uptime'])}"),
+        ("endpoint", status["endpoint"]),
+        ("file", status["file"]),
+        ("size", f"{_bytes(status['file_bytes'])} of {_bytes(status['max_file_bytes'])}, {share:.0%} live{state}"),
+        ("keys", f"{status['keys']:,}"),
+        ("revision", f"{status['revision']:,}"),
+        ("sync", status["sync"]),
+        ("versions", f"kvd {status['version']}, Python {status['python']}, libzmq {status['libzmq']}"),
+    ]
+
+
+def _bytes(count: int) -> str:
+    size = float(count)
+    for unit in ("bytes", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
+    if hours < 1:
+        return f"{minutes} min"
+    return f"{hours} h {minutes % 60} min" if days < 1 else f"{days} d {hours % 24} h"

@@ -1,0 +1,89 @@
+"""Where a daemon listens: the names that the client and the daemon must agree on before they have spoken.
+
+Only what both sides need is here; the daemon's other settings are in `kvd.settings`. Kept free of pydantic so that
+a short script starts fast.
+"""
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path, user_runtime_path
+
+from kvclient.errors import DataStoreError
+
+DEFAULT_STORE = "data_store"
+MAX_SOCKET_PATH_BYTES = 107  # sun_path of unix(7) has 108 bytes, one of them for the closing NUL
+
+_store_name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+
+def config_path() -> Path:
+    """Return the settings file, `~/.config/kvd/config.toml` where the platform has no other place."""
+    return user_config_path("kvd") / "config.toml"
+
+
+def read_config() -> dict[str, Any]:
+    """Return the settings file's content; empty if there is none. Raises `DataStoreError` if it is not TOML."""
+    path = config_path()
+    try:
+        with path.open("rb") as file:
+            return tomllib.load(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DataStoreError(f"The settings file {path} cannot be read: {error}") from None
+
+
+def check_store_name(name: str) -> str:
+    """Return `name` if it can name files and systemd instances, else raise `DataStoreError`."""
+    if not _store_name.fullmatch(name):
+        raise DataStoreError(f"A store's name has letters, digits, '.', '_' and '-', and no '.' in front: {name!r}")
+    return name
+
+
+def default_endpoint(store: str) -> str:
+    """Return the endpoint of the daemon of `store` where none was configured."""
+    return f"ipc://{user_runtime_path('kvd') / check_store_name(store)}.sock"
+
+
+def socket_path(endpoint: str) -> Path | None:
+    """Return the path of an `ipc://` endpoint, None for another transport. Raises `DataStoreError` if it is too long."""
+    if not endpoint.startswith("ipc://"):
+        return None
+    path = endpoint.removeprefix("ipc://")
+    if not path.startswith("/"):
+        raise DataStoreError(
+            f"An ipc endpoint needs an absolute path, as in ipc:///run/user/1000/kvd/work.sock: {endpoint}"
+        )
+    if (size := len(os.fsencode(path))) > MAX_SOCKET_PATH_BYTES:
+        raise DataStoreError(
+            f"The socket path has {size} bytes and a Unix socket's can have {MAX_SOCKET_PATH_BYTES}: {path} "
+            "(choose a shorter one with the setting endpoint)."
+        )
+    return Path(path)
+
+
+class Target:
+    """The daemon that a client talks to: its endpoint, and the store to start a daemon for if none listens there.
+
+    A given `endpoint` or `store` comes first, then `KVD_ENDPOINT` and `KVD_STORE`, then the settings file, then the
+    default. A daemon is started only on a store's default endpoint: who names an endpoint runs the daemon himself.
+    """
+
+    def __init__(self, store: str | None = None, endpoint: str | None = None, *, autostart: bool = True) -> None:
+        self.named_store = store
+        """What the caller asked for by name, if anything."""
+        config: dict[str, Any] = {}
+        if endpoint is None and store is None:
+            endpoint = os.environ.get("KVD_ENDPOINT")
+        if endpoint is None and store is None:
+            store = os.environ.get("KVD_STORE")
+            config = read_config()
+            endpoint = config.get("endpoint") if store is None else None
+        self.store = check_store_name(str(store or config.get("store") or DEFAULT_STORE))
+        self.endpoint = str(endpoint or default_endpoint(self.store))
+        self.socket = socket_path(self.endpoint)
+        self.autostart = autostart and endpoint is None and os.environ.get("KVD_AUTOSTART", "1") != "0"

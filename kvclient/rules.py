@@ -1,0 +1,120 @@
+"""What a valid key, value and TTL is: the one place that decides, for the clients and for the store.
+
+The clients call these without limits (limits are the daemon's settings), the store with them.
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from kvclient.errors import (
+    DataStoreError,
+    InvalidKeyError,
+    InvalidTTLError,
+    InvalidValueError,
+    KeyTooLongError,
+    ValueTooLargeError,
+)
+
+# Unicode category Cc (C0, DEL, C1) and Cs (surrogates, which UTF-8 cannot carry).
+_forbidden_in_keys = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
+
+# Made once: json.dumps builds a new encoder at each call with arguments. Lone surrogates surface in `.encode()`.
+_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
+def check_key(key: object, max_length: int | None = None) -> str:
+    """Return `key` if it is valid, else raise `InvalidKeyError` or `KeyTooLongError`; `max_length` is in characters."""
+    if not isinstance(key, str):
+        raise InvalidKeyError(f"A key is a string, not {type(key).__name__}: {_shorten(repr(key))}")
+    if not key:
+        raise InvalidKeyError("A key cannot be empty.", [key])
+    if found := _forbidden_in_keys(key):
+        kind = "a lone surrogate" if found[0] >= "\ud800" else "a control character"
+        shown = _shorten(ascii(key))
+        raise InvalidKeyError(
+            f"Key {shown} holds {kind} (U+{ord(found[0]):04X}) at position {found.start()}.",
+            [key.encode("utf-8", "backslashreplace").decode()],
+        )
+    if max_length is not None and len(key) > max_length:
+        raise KeyTooLongError(
+            f"Key {_shorten(key)!r} has {len(key)} characters; the limit is {max_length} (setting max_key_length).",
+            [key],
+        )
+    return key
+
+
+def check_ttl(ttl: object) -> float | None:
+    """Return `ttl`, in seconds, as a float (None: never expires), or raise `InvalidTTLError`."""
+    if ttl is None:
+        return None
+    if isinstance(ttl, bool) or not isinstance(ttl, int | float):
+        raise InvalidTTLError(f"A TTL is a number of seconds or None, not {type(ttl).__name__}: {_shorten(repr(ttl))}")
+    try:
+        seconds = float(ttl)
+    except OverflowError:
+        seconds = math.inf
+    if not math.isfinite(seconds) or seconds <= 0:
+        raise InvalidTTLError(f"A TTL is a finite number of seconds above 0, not {_shorten(str(seconds))}.")
+    return seconds
+
+
+def encode_value(value: object, key: str | None = None) -> bytes:
+    """Return `value` as compact UTF-8 JSON, or raise `InvalidValueError`; `key` is for its message."""
+    try:
+        return _to_json(value).encode()
+    except RecursionError:
+        reason = "it is nested too deeply"
+    except UnicodeEncodeError as error:
+        reason = f"a string in it holds a lone surrogate ({error.object[error.start]!a})"
+    except (TypeError, ValueError) as error:
+        reason = str(error)
+    raise invalid_value(reason, key)
+
+
+def encode_items(items: object) -> dict[str, bytes]:
+    """Return the items of a batch with their values encoded. Raises one error that names every invalid key."""
+    if not isinstance(items, Mapping):
+        raise InvalidValueError(f"A batch is a mapping of keys to values, not {type(items).__name__}.")
+    encoded: dict[str, bytes] = {}
+    problems: list[DataStoreError] = []
+    for key, value in items.items():
+        try:
+            encoded[check_key(key)] = encode_value(value, key)
+        except DataStoreError as error:
+            problems.append(error)
+    if problems:
+        raise summary(problems)
+    return encoded
+
+
+def summary(problems: Sequence[DataStoreError]) -> DataStoreError:
+    """Return one error for all keys of an operation that were refused, of the class of the first."""
+    first = problems[0]
+    if len(problems) == 1:
+        return first
+    shown = " ".join(map(str, problems[:3]))
+    more = f" … and {len(problems) - 3} more." if len(problems) > 3 else ""
+    keys = [key for problem in problems for key in problem.keys]
+    return type(first)(f"{len(problems)} keys were refused, nothing was written. {shown}{more}", keys)
+
+
+def invalid_value(reason: str, key: str | None) -> InvalidValueError:
+    """Return the error for a value that is not JSON."""
+    of = f" of key {key!r}" if key is not None else ""
+    return InvalidValueError(f"The value{of} is not JSON: {reason}.", [key] if key is not None else ())
+
+
+def check_value_size(size: int, key: str, max_bytes: int) -> None:
+    """Raise `ValueTooLargeError` if a value of `size` bytes is over `max_bytes`."""
+    if size > max_bytes:
+        raise ValueTooLargeError(
+            f"The value of key {key!r} has {size} bytes as compact JSON; "
+            f"the limit is {max_bytes} (setting max_value_bytes).",
+            [key],
+        )
+
+
+def _shorten(text: str, most: int = 60) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -1,0 +1,25 @@
+"""kvd: a key-value store for the processes of one machine, in one JSON file. This package is the daemon.
+
+Programs use `kvclient`, or `LocalDataStore` to work on a data file without a daemon.
+"""
+
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING, Any
+
+from kvclient.errors import *  # noqa: F403  # the errors are one set, wherever they are imported from
+from kvclient.errors import __all__ as _errors
+
+if TYPE_CHECKING:
+    from kvd.local import LocalDataStore
+
+__all__ = [*_errors, "LocalDataStore"]  # noqa: PLE0604
+__version__ = _version("kvd-store")
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: `kvd schema` and the like need none of it.
+    if name == "LocalDataStore":
+        from kvd.local import LocalDataStore
+
+        return LocalDataStore
+    raise AttributeError(f"module 'kvd' has no attribute {name!r}")

@@ -1,0 +1,105 @@
+"""The daemon: the one place where engine, store and server are put together."""
+
+import gc
+import logging
+import os
+import platform
+import signal
+import time
+from types import FrameType
+
+import zmq
+
+from kvclient.messages import StatusDetails
+from kvd import __version__
+from kvd.engine.jsonfile.file import JsonFile
+from kvd.server.endpoint import Endpoint
+from kvd.server.server import Server
+from kvd.server.upkeep import Upkeep
+from kvd.server.worker import Wakeup, Worker
+from kvd.settings import Settings
+from kvd.store.store import Limits, Store
+
+log = logging.getLogger(__name__)
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGTERM, SIGINT or a stop request; then everything received is answered and the file closed.
+
+    Raises `DataStoreError` if the endpoint or the file cannot be had, `EngineFailure` if the disk fails.
+    """
+    os.umask(0o077)
+    started = time.monotonic()
+    endpoint = Endpoint(settings.listen_on)
+    try:
+        engine = JsonFile(settings.data_file, sync=settings.sync, max_file_bytes=settings.max_file_bytes)
+        try:
+            _serve(settings, endpoint, engine, started)
+        finally:
+            engine.close()
+    finally:
+        endpoint.release()
+
+
+def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, started: float) -> None:
+    store = Store(engine, Limits(**settings.limits()))
+    wakeup = Wakeup()
+    committer, helper = Worker("kvd-committer", wakeup), Worker("kvd-helper", wakeup)
+    upkeep = Upkeep(store, engine, helper, sync_in_intervals=settings.sync == "interval")
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    context.set(zmq.MAX_SOCKETS, 1023)
+    socket = endpoint.bind(context, most_bytes=_largest_request(settings))
+
+    def describe() -> StatusDetails:
+        return StatusDetails(
+            pid=os.getpid(),
+            version=__version__,
+            python=platform.python_version(),
+            libzmq=zmq.zmq_version(),
+            endpoint=endpoint.address,
+            file=str(engine.path),
+            file_bytes=engine.size,
+            live_bytes=engine.live_bytes,
+            max_file_bytes=settings.max_file_bytes,
+            keys=len(store),
+            revision=engine.revision,
+            sync=settings.sync,
+            compacting=upkeep.compacting,
+            uptime=round(time.monotonic() - started, 3),
+        )
+
+    server = Server(
+        socket,
+        store,
+        upkeep,
+        wakeup=wakeup,
+        committer=committer,
+        waits_for_disk=settings.sync == "always",
+        describe=describe,
+    )
+
+    def stop(number: int, _: FrameType | None) -> None:
+        log.info("stopping on %s", signal.Signals(number).name)
+        server.stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    # The index is many objects that live long: without this, each full collection would look at all of them.
+    gc.collect()
+    gc.freeze()
+    log.info("serving %s (%d keys) on %s, pid %d", engine.path, len(store), endpoint.address, os.getpid())
+    try:
+        server.run()
+    finally:
+        socket.close()
+        context.term()
+        committer.close()
+        helper.close()
+        upkeep.close()
+        wakeup.close()
+    log.info("stopped")
+
+
+def _largest_request(settings: Settings) -> int:
+    """Return the bytes that the largest valid request may have, with as many escapes as text in any language takes."""
+    return 65536 + settings.max_batch * 3 * (settings.max_value_bytes + settings.max_key_length * 2 + 16)

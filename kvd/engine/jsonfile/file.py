@@ -1,0 +1,417 @@
+"""The JSON data file as an engine: an index in memory, commits appended in place, one at a time.
+
+Invariants kept here:
+- At every moment the file is one JSON object, with at least every commit in it whose `write` has returned.
+- `_end` is where the next commit goes; from there to the closing brace at `_size - 2` the file is spaces.
+- A failed write leaves the file as it was before, or makes the engine refuse all further writes.
+- No byte is ever written at or behind `max_file_bytes`.
+"""
+
+import errno
+import json
+import logging
+import os
+import stat
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from kvclient.errors import DataStoreError, StoreCorruptError, StoreFullError
+from kvd.engine import Commit, Compaction, DiskJob, EngineFailure, Entry, Put
+from kvd.engine.jsonfile.compaction import Move
+from kvd.engine.jsonfile.conversion import aside, convert, plain_entries, write_new
+from kvd.engine.jsonfile.format import (
+    CLOSING,
+    HEADER,
+    MARKER_BYTES,
+    encode_commit,
+    encode_outcomes,
+    entry_bytes,
+    entry_head,
+)
+from kvd.engine.jsonfile.index import Index
+from kvd.engine.jsonfile.load import load
+from kvd.engine.jsonfile.lock import Lock
+from kvd.engine.jsonfile.scan import is_ours
+from kvd.engine.jsonfile.snapshot import GROUP_BYTES, Snapshot, pwrite_all
+from kvd.engine.jsonfile.watch import Watch
+
+log = logging.getLogger(__name__)
+
+# The file grows by this much at a time. Overwriting spaces costs a fifth to a third less per fdatasync than growing
+# the file; larger steps make the commit that grows it wait longer (64 KiB 0.2 ms, 1 MiB 2 ms) and gain nothing more.
+EXTENT_BYTES = 64 * 1024
+# What removals may use of a file that is full for everything else, as a share of max_file_bytes and at most.
+_RESERVE_SHARE, _RESERVE_BYTES = 16, 64 * 1024
+# What the remembered outcomes may use of a compacted file, as a share of max_file_bytes.
+_OUTCOMES_SHARE = 16
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class Staged(NamedTuple):
+    """A commit as bytes for their place."""
+
+    commit: Commit
+    offset: int
+    data: bytes
+    values: list[int]
+
+
+class JsonFile:
+    """The engine on one file. See `kvd.engine.Engine` for the methods."""
+
+    def __init__(self, path: Path, *, sync: str = "always", max_file_bytes: int = 1 << 30) -> None:
+        """Lock, verify and index the file at `path`, which is created if there is none.
+
+        A tail that a crash tore is cut, with a warning. A plain JSON file is converted and the original kept.
+        Raises `StoreLockedError`, `StoreCorruptError` (with the place of the damage), or `DataStoreError` if the path
+        cannot be used.
+        """
+        self.path = _resolve(path)
+        self._temporary = self.path.with_name(f"{self.path.name}.compacting")
+        self._sync_mode = sync
+        self._max_file_bytes = max_file_bytes
+        self._reserve = min(_RESERVE_BYTES, max_file_bytes // _RESERVE_SHARE)
+        self._lock = Lock(self.path, f"The data file {self.path}")
+        self._fd = -1
+        try:
+            self._open()
+        except BaseException as error:
+            self._abandon()
+            if isinstance(error, OSError) and not isinstance(error, DataStoreError):
+                raise DataStoreError(f"The data file {self.path} cannot be opened: {error}") from None
+            raise
+
+    def _open(self) -> None:
+        self._temporary.unlink(missing_ok=True)
+        if not self.path.exists():
+            write_new(self.path, {}, self._temporary)
+            log.info("created %s", self.path)
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        if not is_ours(self._fd):
+            self._convert()
+        self._index = Index()
+        loaded = load(self._fd, self.path, self._index)
+        os.fdatasync(self._fd)  # what a killed process had written may be in the page cache only
+        self._size = os.fstat(self._fd).st_size
+        self._end = loaded.end
+        self.revision = loaded.revision
+        self.outcomes = loaded.outcomes
+        self._durable_revision = loaded.revision
+        # An address is an offset plus the base of the file it is in; each compaction's file gets a base of its own, so
+        # that an address stays readable while the index is moved over.
+        self._base = 0
+        self._previous: tuple[int, int] | None = None
+        self._move: Move | None = None
+        self._watch = Watch(self.path, self._fd)
+        self._watch.expect(CLOSING, self._size - len(CLOSING), size=self._size)
+        self._failed: str | None = None
+        self._carried_bytes = 0
+
+    def _convert(self) -> None:
+        with open(self._fd, "rb", closefd=False) as file:
+            entries = plain_entries(file.read(), self.path)
+        kept = convert(self.path, entries, self._temporary)
+        os.close(self._fd)
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        log.warning("converted %s, a plain JSON file of %d keys; the original is %s", self.path, len(entries), kept)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def find(self, key: str) -> Entry | None:
+        return self._index.find(key)
+
+    def read(self, entry: Entry) -> bytes:
+        fd, offset = self._fd, entry.address - self._base
+        if offset < 0:
+            assert self._previous is not None
+            fd, offset = self._previous[0], entry.address - self._previous[1]
+        value = os.pread(fd, entry.length, offset)
+        if len(value) != entry.length:
+            raise StoreCorruptError(
+                f"The data file {self.path} ends at a value that was in it: another program cut it while it was open."
+            )
+        return value
+
+    def expiring(self) -> Iterator[tuple[float, str]]:
+        return self._index.expiring()
+
+    # What fits.
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, the spaces kept for the next commits included."""
+        return self._size
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes of the file that hold live entries."""
+        return self._index.live_bytes
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the file up to the spaces kept for the next commits."""
+        return self._end + len(CLOSING)
+
+    @property
+    def reclaimable(self) -> int:
+        groups = 2 * self._index.live_bytes // GROUP_BYTES + 1
+        return max(0, self._end - len(HEADER) - self._index.live_bytes - groups * MARKER_BYTES - self._carried_bytes)
+
+    def cost(self, changes: dict[str, Put | None], client: str | None) -> int:
+        bytes_ = sum(
+            len(key) * 4 + 8 if put is None else len(entry_head(key, put.revision, put.expires_at)) + len(put.value) + 2
+            for key, put in changes.items()
+        )
+        return bytes_ + (len(client) * 4 + 48 if client is not None else 0)
+
+    def room(self, *, removing: bool) -> int:
+        reserve = 0 if removing else self._reserve
+        return self._max_file_bytes - len(CLOSING) - self._end - MARKER_BYTES - reserve
+
+    # Commits.
+
+    def stage(self, commit: Commit) -> Staged:
+        synced = self._durable_revision if self._durable_revision < self.revision else None
+        limit = self._max_file_bytes - len(CLOSING)
+        encoded = encode_commit(commit, self._end, synced=synced)
+        if encoded.offset + len(encoded.data) > limit:
+            encoded = encode_commit(commit, self._end, synced=synced, aligned=False)
+            if encoded.offset + len(encoded.data) > limit:
+                raise full(self.path, self._max_file_bytes)
+        return Staged(commit, *encoded)
+
+    def write(self, staged: Staged) -> None:
+        if self._failed is not None:
+            raise EngineFailure(self._failed)
+        self._watch.verify()
+        stop = staged.offset + len(staged.data)
+        size = self._size
+        try:
+            if stop > size - len(CLOSING):
+                self._extend(stop)
+            pwrite_all(self._fd, staged.data, staged.offset)
+        except OSError as error:
+            self._undo(staged, size)
+            if error.errno not in _NO_SPACE:
+                raise self._fail("written to", error) from None
+            raise StoreFullError(
+                f"The disk of {self.path} is full ({error.strerror}). Nothing was changed; "
+                "writing resumes when there is room."
+            ) from None
+        if self._sync_mode == "always":
+            self.sync()
+        self._watch.expect(staged.data, staged.offset, size=self._size)
+
+    def _extend(self, stop: int) -> None:
+        """Move the closing brace so that a commit can end at `stop`; by a whole extent where there is room for it."""
+        needed = stop + len(CLOSING)
+        wanted = min(max(needed, self._size + EXTENT_BYTES), self._max_file_bytes)
+        brace = self._size - len(CLOSING)
+        for size in (wanted, needed):
+            try:
+                pwrite_all(self._fd, b" " * (size - len(CLOSING) - brace) + CLOSING, brace)
+            except OSError as error:
+                if error.errno not in _NO_SPACE or size == needed:
+                    raise
+                self._restore_size()
+            else:
+                self._size = size
+                return
+
+    def _restore_size(self) -> None:
+        os.pwrite(self._fd, CLOSING, self._size - len(CLOSING))
+        os.ftruncate(self._fd, self._size)
+
+    def _undo(self, staged: Staged, size: int) -> None:
+        """Bring the file back to what it was before `write`: `size` bytes, spaces from the last commit on."""
+        self._size = size
+        kept = size - len(CLOSING)
+        try:
+            if (overwritten := min(staged.offset + len(staged.data), kept) - staged.offset) > 0:
+                pwrite_all(self._fd, b" " * overwritten, staged.offset)
+            self._restore_size()
+            self._watch.expect(CLOSING, kept, size=size)
+        except OSError as error:
+            raise self._fail("restored", error) from None
+
+    def apply(self, staged: Staged) -> None:
+        commit = staged.commit
+        for (key, put), value_at in zip(commit.changes.items(), staged.values, strict=True):
+            if put is None:
+                self._index.remove(key)
+                continue
+            entry = Entry(self._base + value_at, len(put.value), put.revision, put.expires_at)
+            self._index.put(key, entry, entry_bytes(key, entry))
+            if self._move is not None:
+                self._move.added.add(key)
+        self._end = staged.offset + len(staged.data)
+        self.revision = commit.revision
+        if self._sync_mode == "always":
+            self._durable_revision = commit.revision
+
+    def sync(self) -> None:
+        if self._failed is not None:
+            raise EngineFailure(self._failed)
+        revision = self.revision
+        try:
+            os.fdatasync(self._fd)
+        except OSError as error:
+            # The kernel may have dropped the pages and would report success the next time: never try again.
+            raise self._fail("synced to disk", error) from None
+        if self._sync_mode != "always":
+            self._durable_revision = revision
+
+    def _fail(self, what: str, error: OSError) -> EngineFailure:
+        self._failed = (
+            f"The data file {self.path} could not be {what}: {error}. What is on disk shows at the next start."
+        )
+        return EngineFailure(self._failed)
+
+    # Upkeep.
+
+    def verify(self) -> None:
+        self._watch.verify()
+
+    def compact(self, now: float, outcomes: dict[str, tuple[int, int]]) -> Compaction:
+        if self._move is not None:
+            return
+        new_base = self._base + self._max_file_bytes
+        self._temporary.unlink(missing_ok=True)
+        carried = self._affordable(outcomes)
+        before, started = self._size, time.monotonic()
+        move = self._move = Move(
+            self._index,
+            temporary=self._temporary,
+            old_fd=self._fd,
+            old_base=self._base,
+            start=self._end,
+            new_base=new_base,
+            revision=self.revision,
+        )
+        try:
+            yield from move.copy_entries(self.read, now, carried)
+            yield from move.copy_tail(lambda: self._end)
+            self._watch.expect_replacement(move.snapshot.fd)
+            yield DiskJob(self._publish, alone=True)
+        except BaseException:
+            self._move = None
+            move.snapshot.discard()
+            raise
+        self._previous = (self._fd, self._base)
+        self._fd, self._base = move.snapshot.fd, new_base
+        self._end = move.snapshot.end
+        self._size = self._end + len(CLOSING)
+        self._carried_bytes = len(encode_outcomes(carried))
+        self._durable_revision = self.revision
+        self._watch.replaced(self._fd)
+        self._watch.expect(CLOSING, self._end, size=self._size)
+        yield from move.move_index()
+        os.close(self._previous[0])
+        self._previous = None
+        self._move = None
+        log.info(
+            "compacted %s from %d to %d bytes in %.1f s", self.path, before, self._size, time.monotonic() - started
+        )
+
+    def _affordable(self, outcomes: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+        """Return the latest of the outcomes, as many as may take their share of a small file."""
+        kept = list(outcomes.items())
+        while len(encode_outcomes(dict(kept))) > self._max_file_bytes // _OUTCOMES_SHARE:
+            kept = kept[len(kept) // 2 + 1 :]
+        return dict(kept)
+
+    def _publish(self) -> None:
+        assert self._move is not None
+        self._watch.verify()
+        try:
+            self._move.publish(self.path, self._end, self._max_file_bytes)
+        except OSError as error:
+            if os.path.samestat(os.stat(self.path), os.fstat(self._move.snapshot.fd)):
+                raise self._fail("put in place for good", error) from None
+            raise
+
+    def rescue(self) -> str:
+        target = aside(self.path, "rescued")
+        snapshot = Snapshot(target, self.revision)
+        lost = 0
+        for key in self._index.keys():  # noqa: SIM118  # a copy
+            entry = self._index.find(key)
+            assert entry is not None
+            try:
+                value = self.read(entry)
+                json.loads(value)
+            except (StoreCorruptError, OSError, ValueError):
+                lost += 1
+            else:
+                snapshot.add(key, Put(value, entry.revision, entry.expires_at))
+        snapshot.finish({})
+        snapshot.close_object()
+        snapshot.publish(target)
+        os.close(snapshot.fd)
+        log.error("saved %d keys to %s (%d could no longer be read)", len(self._index) - lost, target, lost)
+        return str(target)
+
+    def close(self) -> None:
+        """Trim the file to its commits, make it durable and free the lock. Does nothing the second time."""
+        if self._fd < 0:
+            return
+        try:
+            if self._failed is None:
+                self._trim()
+        finally:
+            self._abandon()
+
+    def _trim(self) -> None:
+        try:
+            self._watch.verify()
+        except StoreCorruptError:
+            return
+        try:
+            pwrite_all(self._fd, CLOSING, self._end)
+            os.ftruncate(self._fd, self._end + len(CLOSING))
+            os.fsync(self._fd)
+        except OSError as error:
+            raise self._fail("closed", error) from None
+
+    def abandon(self) -> None:
+        """Close without touching the file: for a child process that inherited it."""
+        self._abandon()
+
+    def _abandon(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if getattr(self, "_previous", None) is not None:
+            os.close(self._previous[0])  # type: ignore[index]
+            self._previous = None
+        self._lock.release()
+
+
+def full(path: Path, max_file_bytes: int) -> StoreFullError:
+    """Return the error for a write that would take the file past its limit."""
+    return StoreFullError(
+        f"The data file {path} would pass its limit of {max_file_bytes} bytes (setting max_file_bytes), "
+        "also without what is expired and deleted. Nothing was changed."
+    )
+
+
+def _resolve(path: Path) -> Path:
+    """Return the path of the file itself, its directory made if missing. Raises `DataStoreError` if it is no file."""
+    try:
+        real = path.expanduser().resolve(strict=False)
+        if path.is_symlink() and real.is_symlink():
+            raise DataStoreError(f"The data file {path} is a symbolic link that leads in a circle.")
+        real.parent.mkdir(parents=True, exist_ok=True)
+        found = real.stat()
+    except FileNotFoundError:
+        return real
+    except (OSError, RuntimeError) as error:
+        if isinstance(error, DataStoreError):
+            raise
+        raise DataStoreError(f"The data file {path} cannot be used: {error}") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise DataStoreError(f"The data file {path} is not a regular file.")
+    return real

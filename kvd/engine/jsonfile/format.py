@@ -1,0 +1,185 @@
+"""The data file's format, as bytes: no file is opened here. docs/data-file.md describes it for other programs.
+
+    {"":{"kvd":1,"crc":"e0d2a6f5"}                                                              the header
+    ,"":{"crc":"9ae0c1f2","bytes":       41,"revision":1},"key1":{"revision":1,"value":{"a":1}}   a commit
+    ,"":{"crc":"02b1e7d0","bytes":        …,"revision":3},"key2":{"revision":2,"value":7}         another, of two
+    ,"key1":null                                                                                operations
+    <spaces, kept for the next commits>
+    }
+
+A commit is a marker and the body that follows it, to the end of a line. The marker counts the body's bytes, and its
+checksum covers everything after itself, so a commit is either whole or recognisably not. Values are compact JSON and
+thus never hold a newline: a line that starts with a marker is a commit and nothing that a user stored.
+
+The closing brace stands at the end of the spaces, not right behind the last commit. A program that reads the file
+from front to back while a commit is being written then finds either spaces or the commit, and the same brace behind.
+For the same reason no line crosses a page boundary unless it is longer than a page (see `PAGE`).
+"""
+
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from json.encoder import encode_basestring  # json.dumps of a string takes 10 times as long
+from typing import NamedTuple
+
+from kvd.engine import NEVER, Commit, Entry, Put
+
+VERSION = 1
+CLOSING = b"}\n"
+# The unit in which the kernel copies a file to a reader. A line within one page is seen whole or not at all by
+# programs that read 4 KiB at a time, as jq does.
+PAGE = 4096
+
+_HEADER_BODY = b'"kvd":%d}' % VERSION
+HEADER = b'{"":{"crc":"%08x",%s\n' % (zlib.crc32(_HEADER_BODY), _HEADER_BODY)
+EMPTY = HEADER + CLOSING
+
+_string = rb'"(?:[^"\\\n]|\\.)*"'
+_marker = re.compile(
+    rb'[ \n]*(,"":\{"crc":"([0-9a-f]{8})",)("bytes":( *\d+),"revision":(\d+)(?:,"synced":(\d+))?'
+    rb'(?:,"ids":(\{(?:' + _string + rb":\[\d+,\d+\],?)+\}))?\})"
+)
+# A marker at the start of a line: what a commit after damaged bytes is recognised by.
+line_marker = re.compile(rb'\n *(?=,"":\{"crc":"[0-9a-f]{8}","bytes":)')
+_entry = re.compile(
+    rb",(" + _string + rb'):(?:null|\{"revision":(\d+)(?:,"expires_at":([0-9.e+-]+))?,"value":(.*)\}) *\n'
+)
+_closed = re.compile(rb"[ \n]*\}[ \n]*\Z")
+
+MARKER_BYTES = len(b' ,"":{"crc":"00000000","bytes":,"revision":,"synced":}') + 9 + 2 * 19
+"""Upper bound of a marker's length without `ids`."""
+
+
+class Found(NamedTuple):
+    """A whole commit, as it was read from a file."""
+
+    start: int
+    """Offset of its marker."""
+    body_at: int
+    stop: int
+    """Offset of the byte after it."""
+    revision: int
+    synced: int | None
+    """The revision that was durable when it was written; None: all that stands before it was."""
+    ids: bytes | None
+    body: bytes
+
+
+def find_commit(data: bytes, position: int, base: int = 0) -> Found | int | None:
+    """Read the commit that comes next at `position` of `data`, which is the file from offset `base` on.
+
+    Returns None if there is no whole one, or, if that is because `data` ends too soon, the offset in `data` up to
+    which it would have to reach.
+    """
+    marker = _marker.match(data, position)
+    if marker is None:
+        return None
+    body_at = marker.end()
+    stop = body_at + int(marker[4])
+    if stop > len(data):
+        return stop
+    if b"%08x" % zlib.crc32(memoryview(data)[marker.start(3) : stop]) != marker[2]:
+        return None
+    synced = marker[6]
+    return Found(
+        base + marker.start(1),
+        base + body_at,
+        base + stop,
+        int(marker[5]),
+        int(synced) if synced is not None else None,
+        marker[7],
+        data[body_at:stop],
+    )
+
+
+def entries(commit: Found) -> Iterator[tuple[str, Entry | None, int]]:
+    """Yield each key of a commit with its new entry (None: removed) and the bytes that it takes in the file."""
+    base = commit.body_at
+    for match in _entry.finditer(commit.body):
+        name, revision, expires_at, _ = match.groups()
+        key = name[1:-1].decode() if b"\\" not in name else json.loads(name)
+        if revision is None:
+            yield key, None, match.end() - match.start()
+        else:
+            start, stop = match.span(4)
+            expiry = float(expires_at) if expires_at is not None else NEVER
+            yield key, Entry(base + start, stop - start, int(revision), expiry), match.end() - match.start()
+
+
+def readable_keys(data: bytes) -> list[str]:
+    """Return what look like keys in damaged bytes, for a report."""
+    return [json.loads(match[1].decode("utf-8", "replace"), strict=False) for match in _entry.finditer(data)]
+
+
+def is_closed(rest: bytes) -> bool:
+    """Tell whether `rest`, all that follows the last commit, is white space and the closing brace."""
+    return _closed.match(rest) is not None
+
+
+def encode_outcomes(outcomes: dict[str, tuple[int, int]]) -> bytes:
+    """Return the `ids` field of a marker."""
+    return b',"ids":' + json.dumps(outcomes, ensure_ascii=False, separators=(",", ":")).encode() if outcomes else b""
+
+
+def entry_head(key: str, revision: int, expires_at: float) -> bytes:
+    """Return an entry's bytes up to its value."""
+    name = encode_basestring(key).encode()
+    if expires_at == NEVER:
+        return b',%s:{"revision":%d,"value":' % (name, revision)
+    return b',%s:{"revision":%d,"expires_at":%s,"value":' % (name, revision, repr(expires_at).encode())
+
+
+def entry_bytes(key: str, entry: Entry) -> int:
+    """Return how many bytes an entry's line takes."""
+    return len(entry_head(key, entry.revision, entry.expires_at)) + entry.length + len(b"}\n")
+
+
+def encode_change(key: str, put: Put | None) -> tuple[bytes, int]:
+    """Return an entry's line, and the offset of the value in it."""
+    if put is None:
+        return b",%s:null\n" % encode_basestring(key).encode(), 0
+    head = entry_head(key, put.revision, put.expires_at)
+    return b"%s%s}\n" % (head, put.value), len(head)
+
+
+class Encoded(NamedTuple):
+    """A commit as bytes for a place in the file."""
+
+    offset: int
+    data: bytes
+    values: list[int]
+    """For each change, the offset in the file of its value (meaningless for a removal)."""
+
+
+def encode_commit(commit: Commit, offset: int, *, synced: int | None = None, aligned: bool = True) -> Encoded:
+    """Return `commit` for writing at `offset` or up to a page behind it; with `aligned`, lines keep to their page."""
+    lines = [encode_change(key, put) for key, put in commit.changes.items()]
+    tail = b"" if synced is None else b',"synced":%d' % synced
+    tail = b'"bytes":%%9d,"revision":%d%s%s}' % (
+        commit.revision,
+        tail,
+        encode_outcomes(commit.outcomes).replace(b"%", b"%%"),
+    )
+    marker_length = len(b',"":{"crc":"00000000",') + len(tail % 0)
+    first = lines[0][0] if lines else b"\n"
+    start = offset + _padding(offset, marker_length + len(first)) if aligned else offset
+    position = start + marker_length
+    parts: list[bytes] = []
+    values: list[int] = []
+    for line, value_at in lines:
+        if aligned and parts and (padding := _padding(position, len(line))):
+            parts.append(b" " * padding)
+            position += padding
+        values.append(position + value_at)
+        parts.append(line)
+        position += len(line)
+    body = b"".join(parts) or b"\n"
+    checked = tail % len(body) + body
+    return Encoded(start, b',"":{"crc":"%08x",%s' % (zlib.crc32(checked), checked), values)
+
+
+def _padding(position: int, length: int) -> int:
+    """Return how many spaces keep a line of `length` bytes from crossing a page boundary; 0 if it must cross one."""
+    left = PAGE - position % PAGE
+    return left if left < length <= PAGE else 0

@@ -1,0 +1,60 @@
+"""The index: key → where its value lies, revision, expiry. Values stay on disk. (Bitcask calls this the keydir.)
+
+An entry is packed into one bytes object: with keys of 11 characters it takes 150 bytes a key, where a tuple of numbers
+would take twice that.
+"""
+
+import struct
+from collections.abc import Iterator
+
+from kvd.engine import NEVER, Entry
+from kvd.engine.jsonfile.format import entry_bytes
+
+_packed = struct.Struct("<QIQd")
+
+
+class Index:
+    """Entries by key, and the bytes that they take in the file. Addresses are whatever the caller gives."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, bytes] = {}
+        self.live_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def find(self, key: str) -> Entry | None:
+        """Return the key's entry, or None."""
+        packed = self._entries.get(key)
+        return None if packed is None else Entry._make(_packed.unpack(packed))
+
+    def put(self, key: str, entry: Entry, size: int) -> None:
+        """Set the key's entry, which takes `size` bytes in the file."""
+        if key in self._entries:
+            self.remove(key)
+        self._entries[key] = _packed.pack(*entry)
+        self.live_bytes += size
+
+    def remove(self, key: str) -> Entry | None:
+        """Forget the key and return its entry, if it is there."""
+        packed = self._entries.pop(key, None)
+        if packed is None:
+            return None
+        entry = Entry._make(_packed.unpack(packed))
+        self.live_bytes -= entry_bytes(key, entry)
+        return entry
+
+    def move(self, key: str, entry: Entry) -> None:
+        """Set a new address for a key that is there."""
+        self._entries[key] = _packed.pack(*entry)
+
+    def keys(self) -> list[str]:
+        """Return the keys as they are now."""
+        return list(self._entries)
+
+    def expiring(self) -> Iterator[tuple[float, str]]:
+        """Yield `expires_at` and key of every entry that has one."""
+        for key, packed in self._entries.items():
+            expires_at = _packed.unpack(packed)[3]
+            if expires_at != NEVER:
+                yield expires_at, key

@@ -1,0 +1,92 @@
+"""Opening a data file: every commit verified, the index built, a torn tail cut."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from kvclient.errors import StoreCorruptError
+from kvd.engine.jsonfile.format import CLOSING, HEADER, entries
+from kvd.engine.jsonfile.index import Index
+from kvd.engine.jsonfile.scan import Damage, commits, damage_at, has_header
+from kvd.engine.jsonfile.snapshot import pwrite_all
+
+log = logging.getLogger(__name__)
+
+# Outcomes are collected unparsed; of more clients than this, those that were heard of last.
+_MOST_OUTCOMES = 8192
+
+
+class Loaded(NamedTuple):
+    """What is known of a file besides its index."""
+
+    end: int
+    """Offset behind the last commit."""
+    revision: int
+    outcomes: dict[str, tuple[int, int]]
+    """Client → number and revision of its latest request, the latest client last."""
+
+
+def load(fd: int, path: Path, index: Index) -> Loaded:
+    """Fill `index` from the file. Cuts a torn tail; raises `StoreCorruptError` if there is damage before it."""
+    if not has_header(fd):
+        raise _corrupt(path, Damage(0, len(HEADER), 1, False, []))
+    size = os.fstat(fd).st_size
+    end, revision = len(HEADER), 0
+    outcomes = _Outcomes()
+    for commit in commits(fd, end, size):
+        for key, entry, length in entries(commit):
+            if entry is None:
+                index.remove(key)
+            else:
+                index.put(key, entry, length)
+        if commit.ids is not None:
+            outcomes.add(commit.ids)
+        end, revision = commit.stop, commit.revision
+    if damage := damage_at(fd, end, size, revision):
+        if not damage.torn:
+            raise _corrupt(path, damage)
+        log.warning("%s: cutting %s; the last whole commit is revision %d", path, damage, revision)
+    if damage or os.pread(fd, len(CLOSING), size - len(CLOSING)) != CLOSING:
+        # In this order the file is closed before the rest of it goes.
+        pwrite_all(fd, CLOSING, end)
+        os.ftruncate(fd, end + len(CLOSING))
+        os.fsync(fd)
+    return Loaded(end, revision, outcomes.parsed())
+
+
+def _corrupt(path: Path, damage: Damage) -> StoreCorruptError:
+    return StoreCorruptError(
+        f"The data file {path} has {damage}. Nothing was changed. "
+        f"'kvd check {path}' lists all damage, 'kvd repair {path}' saves what is sound.",
+        damage.keys,
+    )
+
+
+class _Outcomes:
+    """The latest `ids` of each client. Parsing a million of them would take seconds, so most are only sorted out."""
+
+    def __init__(self) -> None:
+        self._latest: dict[bytes, bytes] = {}
+
+    def add(self, ids: bytes) -> None:
+        if b"]," in ids:
+            for client, outcome in json.loads(ids).items():
+                self._set(json.dumps(client, ensure_ascii=False).encode(), b"%d,%d" % tuple(outcome))
+        else:
+            client, _, outcome = ids[1:-2].rpartition(b":[")
+            self._set(client, outcome)
+
+    def _set(self, client: bytes, outcome: bytes) -> None:
+        self._latest.pop(client, None)
+        self._latest[client] = outcome
+        if len(self._latest) > 2 * _MOST_OUTCOMES:
+            self._latest = dict(list(self._latest.items())[-_MOST_OUTCOMES:])
+
+    def parsed(self) -> dict[str, tuple[int, int]]:
+        found = {}
+        for client, outcome in self._latest.items():
+            number, _, revision = outcome.partition(b",")
+            found[json.loads(client)] = (int(number), int(revision))
+        return found

@@ -1,0 +1,100 @@
+"""Reading a data file from front to back: its commits, and the damage between them.
+
+The rule by which a torn tail is told from damage: a commit is written only when those before it are durable, or says
+in `synced` up to which revision they are. So bytes that are no whole commit, with no commit behind them that proves
+otherwise, were never acknowledged as durable: they are what a crash left of a write. With such a commit behind them
+they once were whole, and are damaged.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kvd.engine.jsonfile.format import HEADER, Found, find_commit, is_closed, line_marker, readable_keys
+
+_CHUNK = 4 << 20
+_LONGEST_MARKER = 1 << 20  # a page of spaces before it, and the outcomes of every client in it
+
+
+class Damage(NamedTuple):
+    """Bytes of a file that are no whole commit."""
+
+    start: int
+    stop: int
+    line: int
+    """Of `start`, counted from 1."""
+    torn: bool
+    """Whether it is the unacknowledged end of a file that a crash left."""
+    keys: list[str]
+    """Keys that can be read in it."""
+
+    def __str__(self) -> str:
+        what = "an unfinished commit" if self.torn else "damage"
+        about = f", around {', '.join(map(repr, self.keys[:5]))}" if self.keys else ""
+        return f"{what} at byte {self.start} (line {self.line}), {self.stop - self.start} bytes{about}"
+
+
+def commits(fd: int, start: int, size: int) -> Iterator[Found]:
+    """Yield the whole commits from offset `start` on, up to the first bytes that are none."""
+    data, base, position = b"", start, 0
+    while True:
+        found = find_commit(data, position, base)
+        if isinstance(found, Found):
+            yield found
+            position = found.stop - base
+            continue
+        end = base + len(data)
+        needed = position + _LONGEST_MARKER if found is None else found
+        if needed <= len(data) or end >= size or (found is not None and base + found > size):
+            return
+        data = data[position:] + os.pread(fd, max(_CHUNK, needed - len(data)), end)
+        base, position = base + position, 0
+
+
+def has_header(fd: int) -> bool:
+    """Tell whether the file begins as a data file does."""
+    return os.pread(fd, len(HEADER), 0) == HEADER
+
+
+def is_ours(fd: int) -> bool:
+    """Tell whether the file is or was a data file, its header perhaps damaged."""
+    return has_header(fd) or _next_commit(fd, 0, os.fstat(fd).st_size) is not None
+
+
+def damage_at(fd: int, position: int, size: int, revision: int) -> Damage | None:
+    """Judge what follows the last whole commit, which ended at `position` with `revision`; None: the end of the file.
+
+    If more commits follow, the damage stops where they start.
+    """
+    rest = os.pread(fd, min(size - position, _CHUNK), position)
+    if position + len(rest) == size and is_closed(rest):
+        return None
+    following = _next_commit(fd, position, size)
+    start = position + len(rest) - len(rest.lstrip(b" \n"))
+    stop = following.start if following is not None else size
+    proof = following
+    while proof is not None and proof.synced is not None and proof.synced <= revision:
+        proof = _next_commit(fd, proof.stop - 1, size)
+    return Damage(start, stop, _line(fd, start), proof is None, readable_keys(os.pread(fd, stop - start, start)))
+
+
+def _next_commit(fd: int, position: int, size: int) -> Found | None:
+    """Return the first whole commit that starts on a new line behind `position`."""
+    base = position
+    while base < size:
+        data = os.pread(fd, _CHUNK, base)
+        for match in line_marker.finditer(data):
+            if found := next(commits(fd, base + match.end(), size), None):
+                return found
+        if base + len(data) >= size:
+            return None
+        # A marker's line may begin in this chunk and end in the next; a page of spaces is the most before it.
+        base += max(1, len(data) - 3 * 4096)
+    return None
+
+
+def _line(fd: int, position: int) -> int:
+    count = 1
+    for base in range(0, position, _CHUNK):
+        count += os.pread(fd, min(_CHUNK, position - base), base).count(b"\n")
+    return count

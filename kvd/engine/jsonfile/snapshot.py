@@ -1,0 +1,88 @@
+"""Writing a new data file from entries: for compaction, conversion, repair and rescue."""
+
+import os
+from pathlib import Path
+
+from kvd.engine import Commit, Put
+from kvd.engine.jsonfile.format import CLOSING, HEADER, encode_commit
+
+# Entries share a commit up to this size: small enough that a bad disk block costs few of them, large enough that the
+# marker adds less than 1 %.
+GROUP_BYTES = 8192
+_BUFFER_BYTES = 256 * 1024
+
+
+class Snapshot:
+    """A data file being written at a path of its own, to be renamed into place by whoever asked for it."""
+
+    def __init__(self, path: Path, revision: int) -> None:
+        """Create `path`, which must not exist. Every commit in it gets `revision`."""
+        self.path = path
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._revision = revision
+        self._changes: dict[str, Put | None] = {}
+        self._group_bytes = 0
+        self._buffer = [HEADER]
+        self._written = 0
+        self.end = len(HEADER)
+        self.placed: list[int] = []
+        """Offsets of the values of the groups that `add` and `flush` have completed since they were last taken."""
+
+    def add(self, key: str, put: Put) -> None:
+        """Add an entry. Keys must not repeat."""
+        self._changes[key] = put
+        self._group_bytes += len(put.value) + len(key) + 64
+        if self._group_bytes >= GROUP_BYTES:
+            self._close_group({})
+
+    def _close_group(self, outcomes: dict[str, tuple[int, int]]) -> None:
+        encoded = encode_commit(Commit(self._revision, self._changes, outcomes), self.end, aligned=False)
+        self._buffer.append(encoded.data)
+        self.placed += encoded.values
+        self.end += len(encoded.data)
+        self._changes = {}
+        self._group_bytes = 0
+        if self.end - self._written >= _BUFFER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        data = b"".join(self._buffer)
+        self._buffer = []
+        pwrite_all(self.fd, data, self._written)
+        self._written += len(data)
+
+    def finish(self, outcomes: dict[str, tuple[int, int]]) -> None:
+        """Write all that was added, and a last commit with `outcomes`. The file has no closing brace yet."""
+        self._close_group(outcomes)
+        self._flush()
+
+    def close_object(self) -> None:
+        """Write the closing brace."""
+        pwrite_all(self.fd, CLOSING, self.end)
+
+    def publish(self, target: Path) -> None:
+        """Make the snapshot durable and put it in the place of `target`; then it is there whole, or not at all."""
+        os.fdatasync(self.fd)
+        os.rename(self.path, target)
+        sync_directory(target)
+
+    def discard(self) -> None:
+        """Close and remove it."""
+        os.close(self.fd)
+        self.path.unlink(missing_ok=True)
+
+
+def pwrite_all(fd: int, data: bytes, offset: int) -> None:
+    """Write all of `data`; a short write is continued, so that its reason surfaces as an `OSError`."""
+    written = os.pwrite(fd, data, offset)
+    while written < len(data):
+        written += os.pwrite(fd, memoryview(data)[written:], offset + written)
+
+
+def sync_directory(path: Path) -> None:
+    """Make the creation, renaming or removal of `path` durable."""
+    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

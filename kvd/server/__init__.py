@@ -1,0 +1,1 @@
+"""Serving the store over ZeroMQ: the endpoint, the loop, the replies."""

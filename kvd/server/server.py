@@ -1,0 +1,276 @@
+"""The loop: requests in, groups of writes to the store and the disk, replies out.
+
+One thread decides everything. A read is answered at once. A write waits in a queue; whatever is queued when the disk is
+free becomes one group, with one commit and one sync, and its replies leave when that is done. So reads never wait for
+the disk, writes that arrive together share it, and no reply tells of anything that is not durable.
+"""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from functools import partial
+
+import zmq
+from pydantic import ValidationError
+from pydantic_core import to_json
+
+from kvclient.errors import DataStoreError, RequestError, StoreCorruptError, StoreFullError
+from kvclient.messages import BatchCreate, Compact, Create, Delete, Ping, Read, Request, Status, StatusDetails, requests
+from kvclient.rules import invalid_value
+from kvd.engine import EngineFailure
+from kvd.server.replies import DONE, error_reply, invalid_request, read_reply, status_reply, write_reply
+from kvd.server.upkeep import Upkeep
+from kvd.server.worker import Wakeup, Worker
+from kvd.store import operations
+from kvd.store.operations import Operation
+from kvd.store.store import Group, Store
+
+log = logging.getLogger(__name__)
+
+_ROUND = 64
+"""Requests received before the loop looks at anything else."""
+_GROUP = 256
+"""Operations in a group: so many clients' writes share a commit."""
+_SWEEP = operations.Sweep(500)
+_SWEEP_RETRY_SECONDS = 1.0
+_SHARED_SECONDS = 1.0
+
+_parse = requests.validator.validate_json
+Envelope = list[bytes]
+"""The frames before the request: where the reply goes. Empty for what the daemon does on its own account."""
+
+
+class Server:
+    """Serves a store on a ROUTER socket until `stop` is called or the engine fails."""
+
+    def __init__(
+        self,
+        socket: "zmq.Socket[bytes]",
+        store: Store,
+        upkeep: Upkeep,
+        *,
+        wakeup: Wakeup,
+        committer: Worker,
+        waits_for_disk: bool,
+        describe: Callable[[], StatusDetails],
+    ) -> None:
+        """`waits_for_disk` tells whether a write may take the disk's time, as with sync=always."""
+        self._socket = socket
+        self._store = store
+        self._upkeep = upkeep
+        self._wakeup = wakeup
+        self._committer = committer
+        self._waits_for_disk = waits_for_disk
+        self._describe = describe
+        self._queue: list[tuple[Envelope, Operation]] = []
+        self._group: Group | None = None
+        self._members: list[tuple[Envelope, Operation]] = []
+        self._stopping = False
+        self._sweep_at = 0.0
+        self._sweep_queued = False
+        self._last_peer = b""
+        self._shared_until = 0.0
+
+    def stop(self) -> None:
+        """Have `run` return once every request that was received is answered. Callable from a signal handler."""
+        self._stopping = True
+        self._wakeup.set()
+
+    def run(self) -> None:
+        """Serve. Raises `EngineFailure` if the data file may not be written any more."""
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(self._wakeup.fd, zmq.POLLIN)
+        while not self._stopping or self._queue or self._group:
+            for ready, _ in poller.poll(math.ceil(self._timeout() * 1000)):
+                if ready == self._wakeup.fd:
+                    self._wakeup.handle()
+                elif not self._stopping:
+                    self._receive()
+            self._upkeep.step(committing=self._group is not None)
+            self._queue_sweep()
+            self._commit()
+            if self._upkeep.failure is not None:
+                raise self._upkeep.failure
+
+    def _timeout(self) -> float:
+        if self._queue and self._group is None and not self._upkeep.compacting:
+            return 0.0
+        timeout = self._upkeep.timeout()
+        due = self._store.next_expiry()
+        if due is not None and not self._sweep_queued:
+            now = time.time()
+            timeout = min(timeout, max(0.0, due - now, self._sweep_at - now))
+        return timeout
+
+    # Requests.
+
+    def _receive(self) -> None:
+        for _ in range(_ROUND):
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            peer = frames[0]
+            if peer != self._last_peer:
+                self._last_peer = peer
+                self._shared_until = time.monotonic() + _SHARED_SECONDS
+            body = frames.pop()
+            if len(frames) != 2 or frames[1]:
+                self._refuse_frames(frames)
+                continue
+            try:
+                request = _parse(body)
+                self._handle(frames, request)
+            except ValidationError as error:
+                self._refuse(frames, invalid_request(error))
+            except DataStoreError as error:
+                self._refuse(frames, error)
+
+    def _refuse_frames(self, frames: Envelope) -> None:
+        """Answer a message of more or fewer frames than an address, an empty one and the request."""
+        envelope = frames[: frames.index(b"") + 1] if b"" in frames else frames[:1]
+        count = len(frames) + 1 - len(envelope)
+        self._refuse(envelope, RequestError(f"A request is a single frame behind an empty one, not {count} frames."))
+
+    def _handle(self, envelope: Envelope, request: Request) -> None:
+        match request:
+            case Read():
+                value, entry = self._store.read(request.key)
+                self._reply(envelope, read_reply(value, entry))
+            case Create():
+                items = {request.key: _json(request.value, request.key)}
+                self._queue.append((envelope, operations.Create(items, request.ttl, request.id)))
+            case Delete():
+                self._queue.append((envelope, operations.Delete(request.key, request.id)))
+            case BatchCreate():
+                items = {key: _json(value, key) for key, value in request.items.items()}
+                self._queue.append((envelope, operations.Create(items, request.ttl, request.id)))
+            case Ping():
+                self._reply(envelope, DONE)
+            case Status():
+                self._reply(envelope, status_reply(self._describe()))
+            case Compact():
+                self._upkeep.start_compaction()
+                self._reply(envelope, DONE)
+            case _:
+                log.info("asked to stop")
+                self._reply(envelope, DONE)
+                self._stopping = True
+
+    def _refuse(self, envelope: Envelope, error: DataStoreError) -> None:
+        log.debug("refused: %s: %s", type(error).__name__, error)
+        self._reply(envelope, error_reply(error))
+
+    def _reply(self, envelope: Envelope, reply: bytes) -> None:
+        if envelope:
+            self._socket.send_multipart([*envelope, reply], zmq.NOBLOCK)
+
+    # Writes.
+
+    def _queue_sweep(self) -> None:
+        due = self._store.next_expiry()
+        now = time.time()
+        if due is not None and due <= now and now >= self._sweep_at and not self._sweep_queued and not self._stopping:
+            self._sweep_queued = True
+            self._queue.append(([], _SWEEP))
+
+    def _commit(self) -> None:
+        """Make what is queued the next group, if the disk is free."""
+        while self._queue and self._group is None and not self._upkeep.wants_commits_held:
+            if self._upkeep.interference is not None:
+                self._refuse_all(self._upkeep.interference)
+                return
+            members = self._queue[:_GROUP]
+            group = self._store.decide([operation for _, operation in members])
+            decided = len(group.results)
+            if decided == 0 and not self._make_room():
+                return
+            self._group, self._members = group, members[:decided]
+            del self._queue[:decided]
+            if group.staged is not None and self._waits_for_disk and time.monotonic() < self._shared_until:
+                self._committer.submit(partial(self._store.write, group), self._written)
+            else:
+                # Nobody else would be served meanwhile, and a thread's wake-up takes half as long as a sync.
+                self._written(_attempt(partial(self._store.write, group)))
+
+    def _make_room(self) -> bool:
+        """Have a compaction make room for the first in the queue; False while it has to wait for that."""
+        if self._upkeep.compaction_failed:
+            envelope, _ = self._queue.pop(0)
+            self._refuse(
+                envelope, StoreFullError("The data file is full, and could not be compacted. Nothing was changed.")
+            )
+            return True
+        self._upkeep.start_compaction()
+        return False
+
+    def _written(self, error: BaseException | None) -> None:
+        """Reply to the members of the group that was written."""
+        group, members = self._group, self._members
+        assert group is not None
+        self._group, self._members = None, []
+        if any(isinstance(operation, operations.Sweep) for _, operation in members):
+            self._sweep_queued = False
+            if not group.swept:
+                self._sweep_at = time.time() + _SWEEP_RETRY_SECONDS
+        if error is not None:
+            self._failed(group, members, error)
+            return
+        self._store.finish(group)
+        for (envelope, _), result in zip(members, group.results, strict=True):
+            if isinstance(result, int):
+                self._reply(envelope, write_reply(result))
+            else:
+                self._refuse(envelope, result)
+
+    def _failed(self, group: Group, members: list[tuple[Envelope, Operation]], error: BaseException) -> None:
+        self._store.fail(group)
+        match error:
+            case StoreCorruptError():
+                self._upkeep.interfered(error)
+                error = self._upkeep.interference or error
+            case StoreFullError():
+                log.warning("%s", error)
+                removals = [member for member in members if not isinstance(member[1], operations.Create)]
+                if len(removals) < len(members):  # they may fit where the others did not
+                    members = [member for member in members if isinstance(member[1], operations.Create)]
+                    self._queue[:0] = removals
+            case EngineFailure():
+                self._upkeep.failure = error
+                error = DataStoreError(f"{error} Whether this operation was carried out is uncertain.")
+            case _:
+                raise error
+        for envelope, _ in members:
+            self._refuse(envelope, error)
+
+    def _refuse_all(self, error: DataStoreError) -> None:
+        queue, self._queue = self._queue, []
+        self._sweep_queued = False
+        self._sweep_at = time.time() + _SWEEP_RETRY_SECONDS
+        for envelope, _ in queue:
+            self._refuse(envelope, error)
+
+
+def _json(value: object, key: str) -> bytes:
+    """Return a value that came as JSON as compact JSON."""
+    encoded = to_json(value)
+    if b"NaN" in encoded or b"Infinity" in encoded:
+        _check_finite(value, key)
+    return encoded
+
+
+def _check_finite(value: object, key: str) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise invalid_value(f"a number in it is {value!r}, or too large for a double", key)
+    for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _check_finite(part, key)
+
+
+def _attempt(call: Callable[[], None]) -> BaseException | None:
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001  # handled as one that a worker returns
+        return error
+    return None

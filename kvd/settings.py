@@ -1,0 +1,136 @@
+"""The daemon's settings: command line over environment (`KVD_…`) over settings file over default.
+
+A store named on one of these levels sets aside the file and the endpoint of the levels below it: they are another
+store's.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from platformdirs import user_documents_path
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from kvclient.endpoint import DEFAULT_STORE, check_store_name, config_path, default_endpoint, read_config
+from kvclient.errors import DataStoreError
+
+_PREFIX = "KVD_"
+_CLIENT_SETTINGS = {"autostart"}
+
+Count = Annotated[int, Field(ge=1)]
+
+
+def _expand(path: Path) -> Path:
+    return path.expanduser()
+
+
+class Settings(BaseSettings):
+    """All settings, each with its default and what it means."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+
+    store: str = Field(DEFAULT_STORE, description="The store's name; gives the file and the endpoint their defaults.")
+    file: Annotated[Path, AfterValidator(_expand)] | None = Field(None, description="The data file.")
+    endpoint: str | None = Field(None, description="Where the daemon listens: a ZeroMQ endpoint.")
+    sync: Literal["always", "interval", "never"] = Field(
+        "always", description="When a write is forced to the disk: before its reply, once a second, or by the kernel."
+    )
+    max_key_length: Count = Field(32, description="Characters that a key may have.")
+    max_value_bytes: Count = Field(16384, description="Bytes that a value may have as compact UTF-8 JSON.")
+    max_file_bytes: int = Field(1 << 30, ge=4096, description="Bytes that the data file never exceeds.")
+    max_batch: Count = Field(1000, description="Operations that one batch may have.")
+    compact_share: float = Field(
+        0.5, gt=0, le=1, description="The file is compacted when so much of it is superseded, deleted or expired …"
+    )
+    compact_min_bytes: Count = Field(16 << 20, description="… and that is at least so many bytes.")
+
+    @classmethod
+    def load(cls, **given: Any) -> Self:
+        """Return the settings, `given` ones first; None counts as not given. Raises `DataStoreError`."""
+        known = {*cls.model_fields, *_CLIENT_SETTINGS}
+        for name in os.environ:
+            if name.startswith(_PREFIX) and name.removeprefix(_PREFIX).lower() not in known:
+                raise DataStoreError(f"The environment variable {name} is no setting of kvd; there are: {_names()}.")
+        read_config()  # for its message, if it is not TOML
+        try:
+            settings = cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            raise DataStoreError(_explain(error)) from None
+        check_store_name(settings.store)
+        return settings
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (
+            _Levels(
+                settings_cls,
+                [
+                    TomlConfigSettingsSource(settings_cls, config_path()),
+                    env_settings,
+                    init_settings,
+                ],
+            ),
+        )
+
+    @property
+    def data_file(self) -> Path:
+        """The data file's path."""
+        return self.file or user_documents_path() / f"{self.store}.json"
+
+    @property
+    def listen_on(self) -> str:
+        """The endpoint's address."""
+        return self.endpoint or default_endpoint(self.store)
+
+    def limits(self) -> dict[str, Any]:
+        """Return the settings that the store's `Limits` consist of."""
+        return self.model_dump(exclude={"store", "file", "endpoint", "sync"})
+
+
+class _Levels(PydanticBaseSettingsSource):
+    """The sources merged, the last one first, with the rule for named stores."""
+
+    def __init__(self, settings_cls: type[BaseSettings], levels: list[PydanticBaseSettingsSource]) -> None:
+        super().__init__(settings_cls)
+        self._levels = levels
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        for level in self._levels:
+            values = level()
+            if "store" in values:
+                merged.pop("file", None)
+                merged.pop("endpoint", None)
+            merged |= values
+        return merged
+
+
+def _names() -> str:
+    return ", ".join(Settings.model_fields)
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors():
+        name = ".".join(map(str, problem["loc"])) or "?"
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{name!r} is no setting of kvd (in {config_path()}); there are: {_names()}.")
+        else:
+            lines.append(f"Setting {name} = {problem['input']!r} is invalid: {problem['msg']}.")
+    return " ".join(lines)

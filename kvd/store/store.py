@@ -1,0 +1,256 @@
+"""The store: decides operations one after the other, and has the engine commit what they change together.
+
+A group of operations goes through three calls: `decide` (in memory), `write` (waits for the disk; may run in another
+thread while reads go on), `finish` (makes it visible). Reads see finished groups only, which are durable as far as
+the sync mode asks. The operations of a group are decided on what those before them in the group will have changed;
+one group is under way at a time, so an operation is never decided on what may yet fail without it failing too.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from kvclient.errors import (
+    BatchTooLargeError,
+    DataStoreError,
+    KeyExistsError,
+    KeyNotFoundError,
+    StoreFullError,
+)
+from kvclient.rules import check_key, check_ttl, check_value_size, summary
+from kvd.engine import NEVER, Commit, Compaction, Engine, Entry, Put
+from kvd.store.expiry import Expiry, is_expired
+from kvd.store.operations import Create, Delete, Operation, Sweep
+from kvd.store.outcomes import Outcomes, Result, split_id
+
+# Where less than this is left for the records of what a sweep removes, a compaction does its work.
+_SWEEP_BYTES = 256
+
+
+class Limits(NamedTuple):
+    """See the settings of the same names."""
+
+    max_key_length: int = 32
+    max_value_bytes: int = 16384
+    max_batch: int = 1000
+    max_file_bytes: int = 1 << 30
+    compact_share: float = 0.5
+    compact_min_bytes: int = 16 << 20
+
+
+@dataclass
+class Group:
+    """Operations decided together."""
+
+    results: list[Result] = field(default_factory=list)
+    """Of the operations that were decided, in their order. The others wait for a compaction."""
+    changes: dict[str, Put | None] = field(default_factory=dict)
+    durable: dict[str, tuple[int, int]] = field(default_factory=dict)
+    heard: dict[str, tuple[int, Result]] = field(default_factory=dict)
+    swept: list[tuple[float, str]] = field(default_factory=list)
+    revision: int = 0
+    cost: int = 0
+    staged: Any = None
+    """The engine's commit; None if nothing changes."""
+
+
+class _Waits(Exception):
+    """The operation does not fit now, and may once the group is written or the file compacted."""
+
+
+class Store:
+    """Keys and values with TTL, limits and revisions on an engine."""
+
+    def __init__(self, engine: Engine, limits: Limits, clock: Callable[[], float] = time.time) -> None:
+        """`clock` gives Unix seconds."""
+        self._engine = engine
+        self._limits = limits
+        self._clock = clock
+        self._expiry = Expiry(engine.expiring())
+        self._outcomes = Outcomes(engine.outcomes)
+
+    def __len__(self) -> int:
+        """Return the number of keys, expired ones that were not swept yet included."""
+        return len(self._engine)
+
+    def read(self, key: str) -> tuple[bytes, Entry]:
+        """Return a key's value as JSON, and its entry. Raises `KeyNotFoundError`, or the error of an invalid key."""
+        entry = self._engine.find(key)
+        if entry is None or is_expired(entry, self._clock()):
+            raise self._not_found(key)
+        return self._engine.read(entry), entry
+
+    def _not_found(self, key: str) -> DataStoreError:
+        try:
+            check_key(key, self._limits.max_key_length)
+        except DataStoreError as error:
+            return error
+        return KeyNotFoundError(f"Key {key!r} does not exist, or has expired.", [key])
+
+    # Changes.
+
+    def decide(self, operations: Sequence[Operation]) -> Group:
+        """Decide operations in their order, up to the first that has to wait for a compaction (see `Group.results`)."""
+        group = Group(revision=self._engine.revision)
+        now = self._clock()
+        for operation in operations:
+            try:
+                group.results.append(self._decide_once(operation, group, now))
+            except _Waits:
+                break
+            except DataStoreError as error:
+                group.results.append(error)
+                if operation.id is not None:
+                    client, number = split_id(operation.id)
+                    group.heard.setdefault(client, (number, error))
+        if group.revision != self._engine.revision:
+            group.staged = self._engine.stage(Commit(group.revision, group.changes, group.durable))
+        return group
+
+    def _decide_once(self, operation: Operation, group: Group, now: float) -> Result:
+        """Decide an operation, unless it is the repetition of one that was decided already."""
+        if operation.id is None:
+            return self._decide(operation, group, now, None)
+        client, number = split_id(operation.id)
+        if client in group.heard and group.heard[client][0] == number:
+            return group.heard[client][1]
+        known = self._outcomes.find(client, number)
+        if known is not None:
+            return known
+        result = self._decide(operation, group, now, client)
+        group.heard[client] = (number, result)
+        if isinstance(result, int):
+            group.durable[client] = (number, result)
+        return result
+
+    def _decide(self, operation: Operation, group: Group, now: float, client: str | None) -> Result:
+        match operation:
+            case Create():
+                changes = self._create(operation, group, now)
+            case Delete():
+                changes = self._delete(operation, group, now)
+            case Sweep():
+                changes = self._sweep(operation, group, now)
+        if changes:
+            cost = self._engine.cost(changes, client)
+            try:
+                self._check_room(cost, group, now, removing=not isinstance(operation, Create))
+            except (_Waits, StoreFullError):
+                if not isinstance(operation, Sweep):
+                    raise
+                self.fail(group)  # a compaction will drop what has expired without a byte written
+                group.swept.clear()
+                return group.revision
+            group.cost += cost
+            group.changes.update(changes)
+            group.revision += 1
+        return group.revision
+
+    def _create(self, operation: Create, group: Group, now: float) -> dict[str, Put | None]:
+        ttl = check_ttl(operation.ttl)
+        if len(operation.items) > self._limits.max_batch:
+            raise BatchTooLargeError(
+                f"The batch has {len(operation.items)} operations; "
+                f"the limit is {self._limits.max_batch} (setting max_batch)."
+            )
+        problems: list[DataStoreError] = []
+        for key, value in operation.items.items():
+            try:
+                check_key(key, self._limits.max_key_length)
+                check_value_size(len(value), key, self._limits.max_value_bytes)
+                if self._exists(key, group, now):
+                    raise KeyExistsError(f"Key {key!r} exists.", [key])
+            except DataStoreError as error:
+                problems.append(error)
+        if problems:
+            raise summary(problems)
+        expires_at = NEVER if ttl is None else now + ttl
+        revision = group.revision + 1
+        return {key: Put(value, revision, expires_at) for key, value in operation.items.items()}
+
+    def _delete(self, operation: Delete, group: Group, now: float) -> dict[str, Put | None]:
+        if not self._exists(operation.key, group, now):
+            raise self._not_found(operation.key)
+        return {operation.key: None}
+
+    def _sweep(self, operation: Sweep, group: Group, now: float) -> dict[str, Put | None]:
+        changes: dict[str, Put | None] = {}
+        while len(changes) < operation.most and (due := self._expiry.due(now)):
+            expires_at, key = due
+            entry = self._engine.find(key)
+            if entry is not None and entry.expires_at == expires_at and key not in group.changes:
+                changes[key] = None
+                group.swept.append(due)
+        return changes
+
+    def _exists(self, key: str, group: Group, now: float) -> bool:
+        if key in group.changes:
+            return group.changes[key] is not None
+        entry = self._engine.find(key)
+        return entry is not None and not is_expired(entry, now)
+
+    def _check_room(self, cost: int, group: Group, now: float, *, removing: bool) -> None:
+        needed = group.cost + cost
+        room = self._engine.room(removing=removing)
+        if needed <= room:
+            return
+        if needed <= room + self._engine.reclaimable or self._has_expired(now) or group.cost:
+            raise _Waits
+        raise StoreFullError(
+            f"The data file would pass its limit of {self._limits.max_file_bytes} bytes (setting max_file_bytes), "
+            "also without what is expired and deleted. Nothing was changed."
+        )
+
+    def _has_expired(self, now: float) -> bool:
+        """Tell whether a compaction would free an expired key."""
+        while (due := self._expiry.due(now)) is not None:
+            entry = self._engine.find(due[1])
+            if entry is not None and entry.expires_at == due[0]:
+                self._expiry.put_back([due])
+                return True
+        return False
+
+    def write(self, group: Group) -> None:
+        """Write the group's commit, if it has one. Raises the errors of `Engine.write`; then call `fail`."""
+        if group.staged is not None:
+            self._engine.write(group.staged)
+
+    def finish(self, group: Group) -> None:
+        """Make the written group visible."""
+        for key, put in group.changes.items():
+            before = self._engine.find(key)
+            if before is not None and before.expires_at != NEVER:
+                self._expiry.discard()
+            if put is not None and put.expires_at != NEVER:
+                self._expiry.add(key, put.expires_at)
+        if group.staged is not None:
+            self._engine.apply(group.staged)
+        for client, (number, result) in group.heard.items():
+            self._outcomes.add(client, number, result)
+        if self._expiry.overgrown():
+            self._expiry = Expiry(self._engine.expiring())
+
+    def fail(self, group: Group) -> None:
+        """Forget a group whose `write` failed. Its operations may be decided again."""
+        self._expiry.put_back(group.swept)
+
+    # Upkeep.
+
+    def next_expiry(self) -> float | None:
+        """Return when a key may expire next, in Unix seconds: time for a `Sweep`."""
+        return self._expiry.next()
+
+    def compaction_due(self) -> bool:
+        """Tell whether so much of the file is dead, or so little of it free, that a compaction is worth its cost."""
+        dead = self._engine.reclaimable
+        if dead >= self._limits.compact_min_bytes and dead >= self._limits.compact_share * self._engine.used_bytes:
+            return True
+        if self._expiry.next() is not None and self._engine.room(removing=True) < _SWEEP_BYTES:
+            return self._has_expired(self._clock())
+        nearly_full = self._engine.room(removing=False) < self._limits.max_file_bytes // 10
+        return nearly_full and dead > self._limits.max_file_bytes // 10
+
+    def compact(self) -> Compaction:
+        """Return the steps of a compaction; see `Engine.compact`."""
+        return self._engine.compact(self._clock(), self._outcomes.durable())

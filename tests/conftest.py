@@ -1,0 +1,49 @@
+"""Fixtures for all tests."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from processes import Daemon
+
+
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def directory():
+    """A directory with a short path: a Unix socket's may have 107 bytes only."""
+    with tempfile.TemporaryDirectory(prefix="kvd-") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def start_daemon(directory):
+    """Start daemons that end with the test."""
+    daemons = []
+
+    def start(*options, at=directory, **settings):
+        daemons.append(Daemon(at, *options, **settings))
+        return daemons[-1].start()
+
+    yield start
+    for daemon in daemons:
+        daemon.kill()
+
+
+@pytest.fixture
+def daemon(start_daemon):
+    """A daemon that runs."""
+    return start_daemon()
