@@ -27,7 +27,6 @@ from kvd.engine.jsonfile.format import (
     MARKER_BYTES,
     encode_commit,
     encode_outcomes,
-    entry_bytes,
     entry_head,
 )
 from kvd.engine.jsonfile.index import Index
@@ -55,7 +54,7 @@ class Staged(NamedTuple):
     commit: Commit
     offset: int
     data: bytes
-    values: list[int]
+    placed: list[tuple[int, int]]
 
 
 class JsonFile:
@@ -239,12 +238,12 @@ class JsonFile:
 
     def apply(self, staged: Staged) -> None:
         commit = staged.commit
-        for (key, put), value_at in zip(commit.changes.items(), staged.values, strict=True):
+        for (key, put), (value_at, size) in zip(commit.changes.items(), staged.placed, strict=True):
             if put is None:
                 self._index.remove(key)
                 continue
             entry = Entry(self._base + value_at, len(put.value), put.revision, put.expires_at)
-            self._index.put(key, entry, entry_bytes(key, entry))
+            self._index.put(key, entry, size)
             if self._move is not None:
                 self._move.added.add(key)
         self._end = staged.offset + len(staged.data)

@@ -119,7 +119,10 @@ def is_closed(rest: bytes) -> bool:
 
 def encode_outcomes(outcomes: dict[str, tuple[int, int]]) -> bytes:
     """Return the `ids` field of a marker."""
-    return b',"ids":' + json.dumps(outcomes, ensure_ascii=False, separators=(",", ":")).encode() if outcomes else b""
+    if not outcomes:
+        return b""
+    listed = ",".join(f"{encode_basestring(client)}:[{n},{revision}]" for client, (n, revision) in outcomes.items())
+    return b',"ids":{%s}' % listed.encode()
 
 
 def entry_head(key: str, revision: int, expires_at: float) -> bytes:
@@ -148,35 +151,35 @@ class Encoded(NamedTuple):
 
     offset: int
     data: bytes
-    values: list[int]
-    """For each change, the offset in the file of its value (meaningless for a removal)."""
+    placed: list[tuple[int, int]]
+    """For each change, the offset in the file of its value (meaningless for a removal), and the bytes of its line."""
 
 
 def encode_commit(commit: Commit, offset: int, *, synced: int | None = None, aligned: bool = True) -> Encoded:
     """Return `commit` for writing at `offset` or up to a page behind it; with `aligned`, lines keep to their page."""
     lines = [encode_change(key, put) for key, put in commit.changes.items()]
-    tail = b"" if synced is None else b',"synced":%d' % synced
-    tail = b'"bytes":%%9d,"revision":%d%s%s}' % (
+    fields = b',"revision":%d%s%s}' % (
         commit.revision,
-        tail,
-        encode_outcomes(commit.outcomes).replace(b"%", b"%%"),
+        b"" if synced is None else b',"synced":%d' % synced,
+        encode_outcomes(commit.outcomes),
     )
-    marker_length = len(b',"":{"crc":"00000000",') + len(tail % 0)
+    # The count has a fixed width, so that the lines' places are known before it is.
+    marker_length = len(b',"":{"crc":"00000000","bytes":000000000') + len(fields)
     first = lines[0][0] if lines else b"\n"
     start = offset + _padding(offset, marker_length + len(first)) if aligned else offset
     position = start + marker_length
     parts: list[bytes] = []
-    values: list[int] = []
+    placed: list[tuple[int, int]] = []
     for line, value_at in lines:
         if aligned and parts and (padding := _padding(position, len(line))):
             parts.append(b" " * padding)
             position += padding
-        values.append(position + value_at)
+        placed.append((position + value_at, len(line)))
         parts.append(line)
         position += len(line)
     body = b"".join(parts) or b"\n"
-    checked = tail % len(body) + body
-    return Encoded(start, b',"":{"crc":"%08x",%s' % (zlib.crc32(checked), checked), values)
+    checked = b'"bytes":%9d%s%s' % (len(body), fields, body)
+    return Encoded(start, b',"":{"crc":"%08x",%s' % (zlib.crc32(checked), checked), placed)
 
 
 def _padding(position: int, length: int) -> int:

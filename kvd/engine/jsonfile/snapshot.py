@@ -38,7 +38,7 @@ class Snapshot:
     def _close_group(self, outcomes: dict[str, tuple[int, int]]) -> None:
         encoded = encode_commit(Commit(self._revision, self._changes, outcomes), self.end, aligned=False)
         self._buffer.append(encoded.data)
-        self.placed += encoded.values
+        self.placed += [value_at for value_at, _ in encoded.placed]
         self.end += len(encoded.data)
         self._changes = {}
         self._group_bytes = 0
