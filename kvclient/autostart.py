@@ -6,11 +6,12 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from platformdirs import user_log_path
 
-from kvclient.errors import DaemonUnavailableError
+from kvclient.errors import DaemonUnavailableError, DataStoreError
 
 _POLL_SECONDS = 0.02
 # Daemons that this process started, kept so that they can be reaped when they end.
@@ -20,22 +21,32 @@ _started: list["subprocess.Popen[bytes]"] = []
 def listening(path: Path) -> bool:
     """Tell whether somebody listens on the Unix socket at `path`."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(1)
+        probe.setblocking(False)
         try:
             probe.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return False
         except OSError:  # a full backlog, say: there is somebody
             return True
         return True
 
 
-def start_daemon(path: Path, store: str | None, deadline: float) -> None:
+def start_daemon(path: Path, store: str | None, deadline: float) -> Iterator[float]:
     """Start a daemon and wait until it listens at `path`, at most until `deadline` on the monotonic clock.
 
-    `store` is what was asked for by name, if anything was. Of many processes that try it at once one starts a daemon
-    and the others wait for it. Raises `DaemonUnavailableError` that repeats what the daemon said.
+    Yields the seconds to wait before it goes on. `store` is what was asked for by name, if anything was. Of many
+    processes that try it at once one starts a daemon and the others wait for it. Raises `DaemonUnavailableError` that
+    repeats what the daemon said.
     """
+    try:
+        yield from _start_one(path, store, deadline)
+    except DataStoreError:
+        raise
+    except OSError as error:
+        raise DaemonUnavailableError(f"No daemon runs and none could be started: {error}") from None
+
+
+def _start_one(path: Path, store: str | None, deadline: float) -> Iterator[float]:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(path.with_name(f"{path.name}.start"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -44,16 +55,16 @@ def start_daemon(path: Path, store: str | None, deadline: float) -> None:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
-                _wait(path, deadline)
+                yield _patience(path, deadline)
             if listening(path):
                 return
         if not listening(path):
-            _start(path, store, deadline)
+            yield from _start(path, store, deadline)
     finally:
         os.close(fd)
 
 
-def _start(path: Path, store: str | None, deadline: float) -> None:
+def _start(path: Path, store: str | None, deadline: float) -> Iterator[float]:
     _started[:] = [daemon for daemon in _started if daemon.poll() is None]
     log = user_log_path("kvd", ensure_exists=True) / f"{path.stem}.log"
     command = [sys.executable, "-m", "kvd", *(["--store", store] if store is not None else [])]
@@ -67,10 +78,10 @@ def _start(path: Path, store: str | None, deadline: float) -> None:
         if daemon.poll() is not None:
             said = log.read_bytes()[said_from:].decode("utf-8", "replace").strip().splitlines()
             raise DaemonUnavailableError(f"No daemon runs and none could be started: {said[-1] if said else log}")
-        _wait(path, deadline)
+        yield _patience(path, deadline)
 
 
-def _wait(path: Path, deadline: float) -> None:
+def _patience(path: Path, deadline: float) -> float:
     if time.monotonic() > deadline:
         raise DaemonUnavailableError(f"No daemon listened on {path} in time.")
-    time.sleep(_POLL_SECONDS)
+    return _POLL_SECONDS

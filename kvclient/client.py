@@ -14,18 +14,8 @@ DEFAULT_TIMEOUT = 5.0
 """Seconds that a call waits for the daemon's answer."""
 
 
-class Client:
-    """A store, as its daemon serves it.
-
-    Connects on first use, and starts a daemon if none runs on the default endpoint (`KVD_AUTOSTART=0` turns that off).
-    Safe to call from many threads, each of which gets a connection of its own, and after a fork. A daemon that
-    restarts goes unnoticed: a request without an answer is repeated until `timeout`, and carried out once.
-
-    >>> store = Client()
-    >>> store.create("key1", {"name": "value1"}, ttl=5)
-    >>> store.read("key1")
-    {'name': 'value1'}
-    """
+class Caller:
+    """Which daemon a client talks to, and for how long it waits."""
 
     def __init__(
         self,
@@ -42,12 +32,37 @@ class Client:
         """
         self._target = Target(store, endpoint, autostart=autostart)
         self.timeout = timeout
-        self._threads = threading.local()
+        self._connect()
 
     @property
     def endpoint(self) -> str:
         """Where the daemon is expected."""
         return self._target.endpoint
+
+    def _connect(self) -> None:
+        """Prepare to connect on first use."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> tuple[Target, float]:
+        return self._target, self.timeout
+
+    def __setstate__(self, state: tuple[Target, float]) -> None:
+        self._target, self.timeout = state
+        self._connect()
+
+
+class Client(Caller):
+    """A store, as its daemon serves it.
+
+    Connects on first use, and starts a daemon if none runs on the default endpoint (`KVD_AUTOSTART=0` turns that off).
+    Safe to call from many threads, each of which gets a connection of its own, and after a fork; can be pickled. A
+    daemon that restarts goes unnoticed: a request without an answer is repeated until `timeout`, and carried out once.
+
+    >>> store = Client()
+    >>> store.create("key1", {"name": "value1"}, ttl=5)
+    >>> store.read("key1")
+    {'name': 'value1'}
+    """
 
     def create(self, key: str, value: Any, ttl: float | None = None) -> int:
         """Store `value`, any JSON value, under a new `key`. Atomic; durable when it returns, with the daemon's
@@ -63,7 +78,7 @@ class Client:
         return self._ask(wire.read(key))["value"]
 
     def read_entry(self, key: str) -> dict[str, Any]:
-        """Return `key` with its `value`, `revision` and, if it expires, `expires_at` in Unix seconds. Raises as `read`."""
+        """Return `key` with `value`, `revision` and, if it expires, `expires_at` in Unix seconds. Raises as `read`."""
         fields = self._ask(wire.read(key))
         del fields["ok"]
         return {"key": key, **fields}
@@ -100,7 +115,7 @@ class Client:
         connection = getattr(self._threads, "connection", None)
         if connection is not None and connection.pid == getpid():
             connection.close()
-        self._threads = threading.local()
+        self._connect()
 
     def __enter__(self) -> Self:
         return self
@@ -109,6 +124,9 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _connect(self) -> None:
+        self._threads = threading.local()
 
     def _connection(self) -> Connection:
         connection: Connection | None = getattr(self._threads, "connection", None)

@@ -1,25 +1,17 @@
 """One line to the daemon: a request goes out and its reply comes back, whatever happens to the daemon meanwhile."""
 
 import os
-import random
 import secrets
 import threading
 import time
+from typing import Any
 
 import zmq
 
 from kvclient import wire
-from kvclient.autostart import listening, start_daemon
+from kvclient.attempts import Exchange, attempts
 from kvclient.endpoint import Target
-from kvclient.errors import DaemonUnavailableError, RequestTimeoutError
-
-# A request without a reply is repeated after this, then after twice as long, and so on up to the maximum. Shorter
-# would repeat what a slow disk is still writing; longer would let a restarted daemon wait for its clients.
-FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS = 0.25, 2.0
-# So long a daemon that has never answered this connection may be away, unless the timeout is shorter: long enough for
-# it to restart, short enough for a person who mistyped an endpoint.
-_ABSENCE_SECONDS = 2.0
-_AWAY_POLL_SECONDS = 0.05
+from kvclient.errors import DataStoreError
 
 _contexts: dict[int, "zmq.Context[zmq.Socket[bytes]]"] = {}
 _contexts_lock = threading.Lock()
@@ -34,86 +26,83 @@ def shared_context() -> "zmq.Context[zmq.Socket[bytes]]":
         return _contexts[pid]
 
 
-class Connection:
-    """A connection for one thread of one process. It connects when it is first used."""
+def _unlock_after_fork() -> None:
+    """Replace the lock, which another thread may have held at the moment of the fork."""
+    global _contexts_lock  # noqa: PLW0603
+    _contexts_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_unlock_after_fork)
+
+
+class Line:
+    """What a connection consists of, whether its socket blocks or is awaited: a socket, and ids for its requests.
+
+    A line has one request under way at a time, and belongs to the process that made it.
+    """
 
     def __init__(self, target: Target) -> None:
         self.pid = os.getpid()
         self._target = target
-        self._socket: zmq.Socket[bytes] | None = None
+        self._socket: zmq.Socket[Any] | None = None
         self._answered = False
         self._client = secrets.token_urlsafe(9)
         self._number = 0
 
     def identify(self, request: bytes) -> bytes:
-        """Return a changing request with the next id of this connection."""
+        """Return a changing request with the next id of this line."""
         self._number += 1
         return wire.identified(request, self._client, self._number)
-
-    def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:
-        """Return the reply to `request`, which is repeated until one comes; `changes` tells whether it has an id.
-
-        Raises `DaemonUnavailableError` or `RequestTimeoutError` after `timeout` seconds.
-        """
-        deadline = time.monotonic() + timeout
-        if not self._answered:
-            self._find_daemon(deadline)
-        pause = FIRST_RETRY_SECONDS
-        sent = False
-        while True:
-            try:
-                # Some of a second more or less: clients that lost the same daemon do not all come back at once.
-                reply = self._exchange(request, min(pause * random.uniform(0.8, 1.2), deadline - time.monotonic()))
-            except zmq.Again:
-                sent = True
-            else:
-                self._answered = True
-                return reply
-            self.close()
-            pause = min(2 * pause, MOST_RETRY_SECONDS)
-            if time.monotonic() >= deadline:
-                raise self._timed_out(timeout, uncertain=changes and sent)
-            self._find_daemon(deadline, uncertain=changes and sent)
-
-    def _exchange(self, request: bytes, seconds: float) -> bytes:
-        socket = self._socket
-        if socket is None:
-            socket = self._socket = shared_context().socket(zmq.REQ)
-            socket.setsockopt(zmq.LINGER, 0)
-            socket.connect(self._target.endpoint)
-        socket.setsockopt(zmq.RCVTIMEO, max(1, int(seconds * 1000)))
-        socket.send(request)
-        return socket.recv()
-
-    def _find_daemon(self, deadline: float, *, uncertain: bool = False) -> None:
-        """Wait until somebody listens; start a daemon if that is wanted. Only on a Unix socket can one tell."""
-        path = self._target.socket
-        if path is None:
-            return
-        if not self._answered:
-            deadline = min(deadline, time.monotonic() + _ABSENCE_SECONDS) if not self._target.autostart else deadline
-        while not listening(path):
-            if self._target.autostart:
-                start_daemon(path, self._target.named_store, deadline)
-                return
-            if time.monotonic() > deadline:
-                hint = " (a request sent before may have been carried out)" if uncertain else ""
-                raise DaemonUnavailableError(
-                    f"No daemon listens on {self._target.endpoint}{hint}. Start one with 'kvd', or leave the endpoint "
-                    "to its default to have one started."
-                )
-            time.sleep(_AWAY_POLL_SECONDS * random.uniform(0.5, 1.5))
-
-    def _timed_out(self, timeout: float, *, uncertain: bool) -> RequestTimeoutError:
-        consequence = (
-            "The request may have been carried out; sending it once more through this client is safe only by reading first."
-            if uncertain
-            else "Nothing was changed."
-        )
-        return RequestTimeoutError(f"No answer from {self._target.endpoint} within {timeout:g} s. {consequence}")
 
     def close(self) -> None:
         """Disconnect. The next request connects again."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
+
+    def __del__(self) -> None:
+        if self.pid == os.getpid():
+            self.close()
+
+    def _connect(self, socket: "zmq.Socket[Any]") -> None:
+        self._socket = socket
+        socket.setsockopt(zmq.LINGER, 0)
+        try:
+            socket.connect(self._target.endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise DataStoreError(f"The endpoint {self._target.endpoint!r} cannot be used: {error}.") from None
+
+
+class Connection(Line):
+    """A connection for one thread of one process. It connects when it is first used."""
+
+    def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:
+        """Return the reply to `request`, which is repeated until one comes; `changes` tells whether it has an id.
+
+        Raises `DaemonUnavailableError` or `RequestTimeoutError` after `timeout` seconds.
+        """
+        for step in attempts(self._target, timeout, changes=changes, answered=self._answered):
+            if not isinstance(step, Exchange):
+                time.sleep(step.seconds)
+            elif (reply := self._exchange(request, step.seconds)) is not None:
+                self._answered = True
+                return reply
+        raise AssertionError("attempts end with a reply or an error")
+
+    def _exchange(self, request: bytes, seconds: float) -> bytes | None:
+        if self._socket is None:
+            self._connect(shared_context().socket(zmq.REQ))
+        socket = self._socket
+        assert socket is not None
+        try:
+            socket.setsockopt(zmq.RCVTIMEO, max(1, int(seconds * 1000)))
+            socket.send(request)
+            reply: bytes = socket.recv()
+        except BaseException as error:
+            # Too late, or Ctrl-C: a REQ socket without its reply cannot ask again, and must not hand on a late one.
+            self.close()
+            if isinstance(error, zmq.Again):
+                return None
+            raise
+        return reply

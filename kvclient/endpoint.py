@@ -50,7 +50,7 @@ def default_endpoint(store: str) -> str:
 
 
 def socket_path(endpoint: str) -> Path | None:
-    """Return the path of an `ipc://` endpoint, None for another transport. Raises `DataStoreError` if it is too long."""
+    """Return an `ipc://` endpoint's path, None for another transport. Raises `DataStoreError` if it is too long."""
     if not endpoint.startswith("ipc://"):
         return None
     path = endpoint.removeprefix("ipc://")

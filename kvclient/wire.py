@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from json.encoder import encode_basestring  # the C function behind json.dumps
 from typing import Any
 
-from kvclient.errors import by_name
+from kvclient.errors import DataStoreError, by_name
 from kvclient.rules import check_key, check_ttl, encode_items, encode_value
 
 
@@ -43,10 +43,14 @@ def plain(op: str) -> bytes:
 
 def decode(reply: bytes) -> dict[str, Any]:
     """Return a reply's fields, or raise the error that it tells of."""
-    fields: dict[str, Any] = json.loads(reply)
-    if fields["ok"] is not True:
-        raise by_name(fields["error"])(fields["message"], fields["keys"])
-    return fields
+    try:
+        fields: dict[str, Any] = json.loads(reply)
+        if fields["ok"] is True:
+            return fields
+        error = by_name(fields["error"])(fields["message"], fields["keys"])
+    except (ValueError, KeyError, TypeError):
+        raise DataStoreError(f"What answered is no kvd: {reply[:60]!r}") from None
+    raise error
 
 
 def _quoted(key: str) -> bytes:

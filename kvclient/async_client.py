@@ -1,0 +1,187 @@
+"""`AsyncClient`: the store of a daemon, from any task of an event loop."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from os import getpid
+from types import TracebackType
+from typing import Any, Self
+
+import zmq
+import zmq.asyncio
+
+from kvclient import wire
+from kvclient.attempts import Exchange, attempts
+from kvclient.client import Caller
+from kvclient.connection import Line, shared_context
+from kvclient.endpoint import Target
+from kvclient.errors import RequestTimeoutError
+
+MOST_CONNECTIONS = 64
+"""Requests of one client that are under way at a time; more wait for their turn. So many share a sync of the disk, and
+more would only take more descriptors of both sides."""
+
+
+class AsyncConnection(Line):
+    """A connection for one request at a time. It connects when it is first used."""
+
+    _socket: zmq.asyncio.Socket | None
+
+    async def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:  # noqa: ASYNC109  # of all attempts
+        """Return the reply to `request`; see `Connection.ask`."""
+        for step in attempts(self._target, timeout, changes=changes, answered=self._answered):
+            if not isinstance(step, Exchange):
+                await asyncio.sleep(step.seconds)
+            elif (reply := await self._exchange(request, step.seconds)) is not None:
+                self._answered = True
+                return reply
+        raise AssertionError("attempts end with a reply or an error")
+
+    async def _exchange(self, request: bytes, seconds: float) -> bytes | None:
+        if self._socket is None:
+            self._connect(zmq.asyncio.Socket(shared_context(), zmq.REQ))
+        socket = self._socket
+        assert socket is not None
+        try:
+            async with asyncio.timeout(seconds):
+                await socket.send(request)
+                reply: bytes = await socket.recv()
+        except BaseException as error:
+            # Too late, or cancelled: the reply that may still come must not be handed to the next request.
+            self.close()
+            if isinstance(error, TimeoutError):
+                return None
+            raise
+        return reply
+
+
+class _Pool:
+    """The connections that an event loop has."""
+
+    def __init__(self) -> None:
+        self.pid = getpid()
+        self.loop = asyncio.get_running_loop()
+        self.turn = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._idle: list[AsyncConnection] = []
+        self._closed = False
+
+    def take(self, target: Target) -> AsyncConnection:
+        return self._idle.pop() if self._idle else AsyncConnection(target)
+
+    def put_back(self, connection: AsyncConnection) -> None:
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+
+class AsyncClient(Caller):
+    """A store, as its daemon serves it, for asyncio: `Client` with the same methods, to be awaited.
+
+    Safe to call from many tasks at once; a call that is cancelled leaves nothing behind for the next one, though a
+    change may have been carried out. Best closed in the loop that used it, by `async with` or `await store.close()`.
+
+    >>> async with AsyncClient() as store:
+    ...     await store.create("key1", {"name": "value1"}, ttl=5)
+    ...     await store.read("key1")
+    {'name': 'value1'}
+    """
+
+    async def create(self, key: str, value: Any, ttl: float | None = None) -> int:
+        """Store `value` under a new `key`; see `Client.create`."""
+        return await self._change(wire.create(key, value, ttl))
+
+    async def read(self, key: str) -> Any:
+        """Return the value of `key`. Raises `KeyNotFoundError` if it does not exist or has expired."""
+        return (await self._ask(wire.read(key)))["value"]
+
+    async def read_entry(self, key: str) -> dict[str, Any]:
+        """Return `key` with its `value`, `revision` and, if it expires, `expires_at`; see `Client.read_entry`."""
+        fields = await self._ask(wire.read(key))
+        del fields["ok"]
+        return {"key": key, **fields}
+
+    async def delete(self, key: str) -> int:
+        """Remove `key` and return the store's revision after it. Atomic. Raises `KeyNotFoundError`."""
+        return await self._change(wire.delete(key))
+
+    async def batch_create(self, items: Mapping[str, Any], ttl: float | None = None) -> int:
+        """Create all `items` (key → value) or none; see `Client.batch_create`."""
+        return await self._change(wire.batch_create(items, ttl))
+
+    async def ping(self) -> None:
+        """Return if the daemon answers."""
+        await self._ask(wire.plain("ping"))
+
+    async def status(self) -> dict[str, Any]:
+        """Return what the daemon tells of itself; see `kvclient.messages.StatusDetails`."""
+        status: dict[str, Any] = (await self._ask(wire.plain("status")))["status"]
+        return status
+
+    async def compact(self) -> None:
+        """Start a compaction of the data file; it runs beside service. `status` tells when it is done."""
+        await self._ask(wire.plain("compact"))
+
+    async def stop(self) -> None:
+        """End the daemon cleanly. Returns when it has accepted that."""
+        await self._ask(wire.plain("stop"))
+
+    async def close(self) -> None:
+        """Close all connections; those of calls under way when they are done. The next call connects again."""
+        self._close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def _connect(self) -> None:
+        self._pool: _Pool | None = None
+
+    def _close(self) -> None:
+        if self._pool is not None and self._pool.pid == getpid():
+            self._pool.close()
+        self._pool = None
+
+    async def _ask(self, request: bytes) -> dict[str, Any]:
+        return wire.decode(await self._exchange(request, changes=False))
+
+    async def _change(self, request: bytes) -> int:
+        revision: int = wire.decode(await self._exchange(request, changes=True))["revision"]
+        return revision
+
+    async def _exchange(self, request: bytes, *, changes: bool) -> bytes:
+        pool = self._current_pool()
+        deadline = time.monotonic() + self.timeout
+        try:
+            async with asyncio.timeout(self.timeout):
+                await pool.turn.acquire()
+        except TimeoutError:
+            raise RequestTimeoutError(
+                f"{MOST_CONNECTIONS} requests to {self.endpoint} were under way for {self.timeout:g} s, and this one "
+                "was not sent. Nothing was changed."
+            ) from None
+        connection = pool.take(self._target)
+        try:
+            if changes:
+                request = connection.identify(request)
+            return await connection.ask(request, deadline - time.monotonic(), changes=changes)
+        finally:
+            pool.put_back(connection)
+            pool.turn.release()
+
+    def _current_pool(self) -> _Pool:
+        """Return the pool of this event loop in this process: sockets serve no other."""
+        pool = self._pool
+        if pool is None or pool.loop is not asyncio.get_running_loop() or pool.pid != getpid():
+            self._close()
+            pool = self._pool = _Pool()
+        return pool

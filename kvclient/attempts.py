@@ -1,0 +1,75 @@
+"""Asking until there is an answer: how long to wait for it, when to ask again, when to give up.
+
+Decides, and leaves the waiting to those who can: `Connection` blocks, `AsyncConnection` awaits.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kvclient.autostart import listening, start_daemon
+from kvclient.endpoint import Target
+from kvclient.errors import DaemonUnavailableError, RequestTimeoutError
+
+# A request without a reply is repeated after this, then after twice as long, and so on up to the maximum. Shorter
+# would repeat what a slow disk is still writing; longer would let a restarted daemon wait for its clients.
+FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS = 0.25, 2.0
+# So long a daemon that has never answered this connection may be away, unless the timeout is shorter: long enough for
+# it to restart, short enough for a person who mistyped an endpoint.
+_ABSENCE_SECONDS = 2.0
+_AWAY_POLL_SECONDS = 0.05
+_UNCERTAIN = "The request may have been carried out; read before you send it once more."
+
+
+class Exchange(NamedTuple):
+    """Send the request and wait so many seconds for its reply, which ends the attempts."""
+
+    seconds: float
+
+
+class Pause(NamedTuple):
+    """Wait so many seconds."""
+
+    seconds: float
+
+
+def attempts(target: Target, timeout: float, *, changes: bool, answered: bool) -> Iterator[Exchange | Pause]:
+    """Yield what to do next, until a reply comes.
+
+    `changes` tells whether the request changes the store, `answered` whether this daemon has answered before. Raises,
+    after `timeout` seconds at the latest, `RequestTimeoutError` if the request was sent and `DaemonUnavailableError`
+    if it was not.
+    """
+    deadline = time.monotonic() + timeout
+    if not answered:
+        patience = timeout if target.autostart else min(timeout, _ABSENCE_SECONDS)
+        yield from _find_daemon(target, time.monotonic() + patience)
+    pause = FIRST_RETRY_SECONDS
+    while True:
+        # Some of a second more or less: clients that lost the same daemon do not all come back at once.
+        yield Exchange(min(pause * random.uniform(0.8, 1.2), deadline - time.monotonic()))
+        pause = min(2 * pause, MOST_RETRY_SECONDS)
+        consequence = _UNCERTAIN if changes else "Nothing was changed."
+        if time.monotonic() >= deadline:
+            raise RequestTimeoutError(f"No answer from {target.endpoint} within {timeout:g} s. {consequence}")
+        try:
+            yield from _find_daemon(target, deadline)
+        except DaemonUnavailableError as error:
+            raise RequestTimeoutError(f"The daemon went away before it answered. {error} {consequence}") from None
+
+
+def _find_daemon(target: Target, deadline: float) -> Iterator[Pause]:
+    """Pause until somebody listens; start a daemon if that is wanted. Only on a Unix socket can one tell."""
+    path = target.socket
+    while path is not None and not listening(path):
+        if target.autostart:
+            for seconds in start_daemon(path, target.named_store, deadline):
+                yield Pause(seconds)
+            return
+        if time.monotonic() > deadline:
+            raise DaemonUnavailableError(
+                f"No daemon listens on {target.endpoint}. Start one with 'kvd', or leave the endpoint to its default "
+                "to have one started."
+            )
+        yield Pause(_AWAY_POLL_SECONDS * random.uniform(0.5, 1.5))
