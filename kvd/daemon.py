@@ -13,7 +13,9 @@ import zmq
 from kvclient.messages import StatusDetails
 from kvd import __version__
 from kvd.engine.jsonfile.file import JsonFile
+from kvd.server.activation import take_sockets
 from kvd.server.endpoint import Endpoint
+from kvd.server.notify import Notifier, summary
 from kvd.server.server import Server
 from kvd.server.upkeep import Upkeep
 from kvd.server.worker import Wakeup, Worker
@@ -30,22 +32,29 @@ def serve(settings: Settings) -> None:
     """
     os.umask(0o077)
     started = time.monotonic()
-    endpoint = Endpoint(settings.listen_on)
+    notifier = Notifier()
+    endpoint = Endpoint(settings.listen_on, take_sockets())
     try:
         engine = JsonFile(settings.data_file, sync=settings.sync, max_file_bytes=settings.max_file_bytes)
         try:
-            _serve(settings, endpoint, engine, started)
+            _serve(settings, endpoint, engine, notifier, started)
         finally:
             engine.close()
     finally:
         endpoint.release()
 
 
-def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, started: float) -> None:
+def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: Notifier, started: float) -> None:
     store = Store(engine, Limits(**settings.limits()))
     wakeup = Wakeup()
     committer, helper = Worker("kvd-committer", wakeup), Worker("kvd-helper", wakeup)
-    upkeep = Upkeep(store, engine, helper, sync_in_intervals=settings.sync == "interval")
+    upkeep = Upkeep(
+        store,
+        engine,
+        helper,
+        sync_in_intervals=settings.sync == "interval",
+        beat=lambda: notifier.beat(status),
+    )
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     context.set(zmq.MAX_SOCKETS, 1023)
     socket = endpoint.bind(context, most_bytes=_largest_request(settings))
@@ -68,6 +77,9 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, started: fl
             uptime=round(time.monotonic() - started, 3),
         )
 
+    def status() -> str:
+        return summary(describe(), str(upkeep.interference or ""))
+
     server = Server(
         socket,
         store,
@@ -88,9 +100,11 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, started: fl
     gc.collect()
     gc.freeze()
     log.info("serving %s (%d keys) on %s, pid %d", engine.path, len(store), endpoint.address, os.getpid())
+    notifier.ready(status())
     try:
         server.run()
     finally:
+        notifier.stopping()
         socket.close()
         context.term()
         committer.close()

@@ -4,6 +4,7 @@ from typing import Any
 
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
+from kvclient.quantities import bytes_text
 
 
 def run(options: Options) -> None:
@@ -18,26 +19,18 @@ def run(options: Options) -> None:
 
 def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
     share = status["live_bytes"] / max(1, status["file_bytes"])
+    size = f"{bytes_text(status['file_bytes'])} of {bytes_text(status['max_file_bytes'])}"
     state = ", being compacted" if status["compacting"] else ""
     return [
         ("daemon", f"pid {status['pid']}, up {_duration(status['uptime'])}"),
         ("endpoint", status["endpoint"]),
         ("file", status["file"]),
-        ("size", f"{_bytes(status['file_bytes'])} of {_bytes(status['max_file_bytes'])}, {share:.0%} live{state}"),
+        ("size", f"{size}, {share:.0%} live{state}"),
         ("keys", f"{status['keys']:,}"),
         ("revision", f"{status['revision']:,}"),
         ("sync", status["sync"]),
         ("versions", f"kvd {status['version']}, Python {status['python']}, libzmq {status['libzmq']}"),
     ]
-
-
-def _bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("bytes", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"
 
 
 def _duration(seconds: float) -> str:

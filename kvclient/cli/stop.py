@@ -1,30 +1,39 @@
 """kvctl stop"""
 
+import os
+import select
 import sys
-import time
 
-from kvclient.autostart import listening
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
 from kvclient.endpoint import socket_path
 from kvclient.errors import RequestTimeoutError
-
-_POLL_SECONDS = 0.02
 
 
 def run(options: Options) -> None:
     """Stop the daemon, and return when it is gone."""
     client = options.client(autostart=False)
     pid = client.status()["pid"]
+    # Not by looking whether somebody listens: where systemd does, a look would start the daemon again.
+    process = _open(pid) if socket_path(client.endpoint) is not None else None
     client.stop()
     client.close()
-    path = socket_path(client.endpoint)
-    deadline = time.monotonic() + options.timeout
-    while path is not None and listening(path):
-        if time.monotonic() > deadline:
-            raise RequestTimeoutError(f"The daemon (pid {pid}) was asked to stop and is still finishing its work.")
-        time.sleep(_POLL_SECONDS)
+    if process is not None and not _has_ended(process, options.timeout):
+        raise RequestTimeoutError(f"The daemon (pid {pid}) was asked to stop and is still finishing its work.")
     if options.json:
         show({"stopped": pid})
     else:
         print(f"stopped the daemon (pid {pid})", file=sys.stderr)
+
+
+def _open(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # it has ended, or lives where its pid means nothing here
+        return None
+
+
+def _has_ended(process: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))

@@ -1,13 +1,15 @@
 """Taking an endpoint: nobody else's socket or file is ever replaced.
 
 libzmq unlinks whatever lies at an `ipc://` path before it binds, a live server's socket or a regular file included. So
-the path is locked and looked at first.
+the path is locked and looked at first. A socket that systemd listens on (`kvd.server.activation`) is accepted from as
+it is, and stays systemd's.
 """
 
 import os
 import socket
 import stat
 import struct
+from collections.abc import Mapping
 from pathlib import Path
 
 import zmq
@@ -23,18 +25,23 @@ _BACKLOG = 1024
 class Endpoint:
     """An endpoint that this process may bind. `release` gives it up."""
 
-    def __init__(self, address: str) -> None:
-        """Lock `address`. Raises `StoreLockedError` that names who has it, `DataStoreError` if it cannot be had."""
+    def __init__(self, address: str, passed: Mapping[Path, int] | None = None) -> None:
+        """Lock `address`. Raises `StoreLockedError` that names who has it, `DataStoreError` if it cannot be had.
+
+        `passed` are the listening sockets that systemd passed, by path: none, or the one at `address`.
+        """
         self.address = address
         self._path = socket_path(address)
         self._lock: Lock | None = None
-        self._bound = False
+        self._passed = _own(self._path, passed) if passed else None
+        self._bound: os.stat_result | None = None
         if self._path is None:
             return
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = Lock(self._path, f"The endpoint {address}")
-            _check_free(self._path)
+            if self._passed is None:
+                _check_free(self._path)
         except OSError as error:
             self.release()
             if isinstance(error, DataStoreError):
@@ -54,6 +61,9 @@ class Endpoint:
         server.setsockopt(zmq.MAXMSGSIZE, most_bytes)
         server.setsockopt(zmq.BACKLOG, _BACKLOG)
         server.setsockopt(zmq.LINGER, 1000)
+        if self._passed is not None:
+            os.set_blocking(self._passed, False)
+            server.setsockopt(zmq.USE_FD, os.dup(self._passed))  # libzmq closes it, and unlinks nothing
         before = os.umask(0o177)
         try:
             server.bind(self.address)
@@ -62,15 +72,37 @@ class Endpoint:
             raise DataStoreError(f"The endpoint {self.address} cannot be bound: {error}") from None
         finally:
             os.umask(before)
-        self._bound = self._path is not None
+        if self._path is not None and self._passed is None:
+            self._bound = self._path.lstat()
         return server
 
     def release(self) -> None:
-        """Let others have the endpoint. libzmq leaves the socket's file behind."""
-        if self._bound and self._path is not None:
+        """Let others have the endpoint. libzmq leaves the socket's file behind; one that systemd put in its place or
+        passed is systemd's to remove.
+        """
+        if self._path is not None and self._bound is not None and _is_at(self._path, self._bound):
             self._path.unlink(missing_ok=True)
+        self._bound = None
         if self._lock is not None:
             self._lock.release()
+
+
+def _own(path: Path | None, passed: Mapping[Path, int]) -> int:
+    """Return the descriptor of the passed socket at `path`. Raises `DataStoreError` if systemd listens elsewhere."""
+    for listens_at, fd in passed.items():
+        if path is not None and listens_at.resolve() == path.resolve() and len(passed) == 1:
+            return fd
+    raise DataStoreError(
+        f"systemd listens on {', '.join(map(str, passed))}, and the settings name the endpoint "
+        f"{path or 'of another kind'}. Make them the same: 'kvctl service install' writes the units anew."
+    )
+
+
+def _is_at(path: Path, found: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(path.lstat(), found)
+    except FileNotFoundError:
+        return False
 
 
 def _check_free(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 from kvclient.errors import DataStoreError, StoreCorruptError
 from kvd.engine import Compaction, DiskJob, Engine, EngineFailure
@@ -17,7 +18,11 @@ _VERIFY_SECONDS = 0.5
 class Upkeep:
     """Steps of upkeep, each short. `step` is called once a round of the loop."""
 
-    def __init__(self, store: Store, engine: Engine, worker: Worker, *, sync_in_intervals: bool) -> None:
+    def __init__(
+        self, store: Store, engine: Engine, worker: Worker, *, sync_in_intervals: bool, beat: Callable[[], None]
+    ) -> None:
+        """`beat` is called in every step: for the watchdog, the loop's own sign of life."""
+        self._beat = beat
         self._store = store
         self._engine = engine
         self._worker = worker
@@ -57,6 +62,7 @@ class Upkeep:
 
     def step(self, *, committing: bool) -> None:
         """Do a little of what is due; `committing` tells whether a commit is being written."""
+        self._beat()
         if self._compaction is not None:
             self._step_compaction(committing=committing)
         elif self.interference is None and not self.compaction_failed and self._store.compaction_due():
