@@ -1,5 +1,6 @@
 """Fixtures for all tests."""
 
+import itertools
 import tempfile
 from pathlib import Path
 
@@ -47,3 +48,21 @@ def start_daemon(directory):
 def daemon(start_daemon):
     """A daemon that runs."""
     return start_daemon()
+
+
+@pytest.fixture(scope="session")
+def shared_daemon():
+    """A daemon for tests that leave it as it is; each uses keys of its own."""
+    with tempfile.TemporaryDirectory(prefix="kvd-") as path:
+        daemon = Daemon(Path(path)).start()
+        yield daemon
+        daemon.kill()
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def key():
+    """A key that no other test uses."""
+    return f"unique{next(_numbers)}"

@@ -1,0 +1,35 @@
+"""Fixtures for tests of the Python client."""
+
+import subprocess
+import sys
+
+import pytest
+from processes import environment
+
+from kvclient import Client
+
+
+@pytest.fixture
+def store(shared_daemon):
+    """A client of a daemon that other tests use too."""
+    with Client(shared_daemon.endpoint) as store:
+        yield store
+
+
+@pytest.fixture
+def python(directory):
+    """Run a Python program as a process of its own and return what it printed; its errors fail the test."""
+
+    def run(program, *arguments, **variables):
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "-c", program, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=100,
+            env=environment(directory, **variables),
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.strip()
+
+    return run
