@@ -1,0 +1,92 @@
+"""kvd: over its client, over a bare REQ socket, and in-process."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from peers.peer import OBJECT, READ_KEYS, Peer, ServerPeer, Session
+
+COMMAND = [sys.executable, "-m", "kvd"]
+
+
+class Kvd(ServerPeer):
+    """A daemon, used through `kvclient.Client`."""
+
+    def __init__(self, sync: str, prefix: Sequence[str] = ()) -> None:
+        self.name = f"kvd {sync}"
+        self.durable = sync == "always"
+        self._sync = sync
+        self._prefix = prefix
+
+    @property
+    def endpoint(self) -> str:
+        return f"ipc://{self.socket}"
+
+    def start(self, directory: Path) -> None:
+        options = ["--file", directory / "store.json", "--endpoint", f"ipc://{directory}/s.sock", "--sync", self._sync]
+        self.launch([*self._prefix, *COMMAND, *options], directory)
+
+    def connect(self) -> Session:
+        from kvclient import Client
+
+        return _ClientSession(Client(self.endpoint, timeout=60))
+
+
+class _ClientSession:
+    # LocalDataStore has the same methods.
+    def __init__(self, client) -> None:
+        self._client = client
+        self.read = client.read
+
+    def create(self, key: str) -> None:
+        self._client.create(key, OBJECT)
+
+    def batch(self, keys: Sequence[str]) -> None:
+        self._client.batch_create(dict.fromkeys(keys, OBJECT))
+
+
+class PlainKvd(Kvd):
+    """A daemon, read with a bare REQ socket: what the server and the wire cost, without the client."""
+
+    workloads = ("read",)
+
+    def __init__(self) -> None:
+        super().__init__("always")
+        self.name = "kvd, bare REQ"
+
+    def load(self) -> None:
+        super().connect().batch(READ_KEYS)
+
+    def connect(self) -> Session:
+        return PlainSession(self.endpoint)
+
+
+class PlainSession:
+    """Sends and receives what a read is on the wire."""
+
+    def __init__(self, endpoint: str) -> None:
+        import zmq
+
+        self._socket = zmq.Context.instance().socket(zmq.REQ)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        self._socket.connect(endpoint)
+
+    def read(self, key: str) -> None:
+        self._socket.send(b'{"op":"read","key":"%s"}' % key.encode())
+        self._socket.recv()
+
+
+class LocalKvd(Peer):
+    """`LocalDataStore`: the store without a daemon, in the one process that uses it."""
+
+    name = "kvd in-process"
+    durable = True
+    most_clients = 1
+
+    def start(self, directory: Path) -> None:
+        self._file = directory / "store.json"
+
+    def connect(self) -> Session:
+        from kvd import LocalDataStore
+
+        return _ClientSession(LocalDataStore(self._file))

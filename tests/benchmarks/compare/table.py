@@ -1,0 +1,110 @@
+"""The results as Markdown: a table for each workload, and the targets with what was reached."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+
+Result = dict
+_UNITS = {"create": "creates", "read": "reads", "batch": "batches of 1,000"}
+# Of each: the workload, kvd's name, the peer's name, the least ratio by clients.
+_TARGETS = [
+    ("create", "kvd always", "Redis always", {1: 1.0, 4: 1.0, 16: 1.0}),
+    ("create", "kvd interval", "Redis everysec", {1: 1.0, 4: 0.9, 16: 0.9}),
+    ("batch", "kvd always", "Redis always", {1: 1.5, 4: 1.5, 16: 1.5}),
+    ("read", "kvd always", "REP echo", {1: 0.85, 4: 0.8, 16: 0.75}),
+    ("read", "kvd, bare REQ", "REP echo", {1: 0.85, 4: 0.8, 16: 0.75}),
+]
+MOST_START_UP_RATIO = 1.6
+MOST_SLOW_DISK_P99 = 0.005
+
+
+class Medians:
+    """The median rate of each workload, peer and number of clients."""
+
+    def __init__(self, results: Iterable[Result]) -> None:
+        self._rates = {(r["workload"], r["peer"], r["clients"]): statistics.median(r["rates"]) for r in results}
+        self.clients = sorted({clients for _, _, clients in self._rates})
+        self.workloads = list(dict.fromkeys(workload for workload, _, _ in self._rates))
+
+    def peers(self, workload: str) -> list[str]:
+        """Return the peers that did a workload."""
+        return list(dict.fromkeys(peer for done, peer, _ in self._rates if done == workload))
+
+    def rate(self, workload: str, peer: str, clients: int) -> float | None:
+        """Return operations per second."""
+        return self._rates.get((workload, peer, clients))
+
+    def ratio(self, workload: str, kvd: str, peer: str, clients: int) -> float | None:
+        """Return how many times as fast as the peer kvd is."""
+        ours, theirs = self.rate(workload, kvd, clients), self.rate(workload, peer, clients)
+        return ours / theirs if ours and theirs else None
+
+
+def report(run: dict) -> str:
+    """Return all tables of a run."""
+    medians = Medians(run["results"])
+    order, durable = run["peers"], run["durable"]
+    parts = [f"{run['date']}, {run['machine']}, medians of {run['rounds']} interleaved rounds."]
+    parts += [_workload(medians, workload, order, durable) for workload in medians.workloads]
+    parts.append(_targets(medians, run))
+    if run["missing"]:
+        parts.append("Left out, because it is not installed: " + "; ".join(run["missing"]) + ".")
+    return "\n\n".join(parts)
+
+
+def _workload(medians: Medians, workload: str, order: Sequence[str], durable: Sequence[str]) -> str:
+    clients = medians.clients
+    rows = [[f"{_UNITS[workload]} a second, clients:", *map(str, clients), *(f"kvd / it, {n}" for n in clients)]]
+    done = medians.peers(workload)
+    for peer in (peer for peer in order if peer in done):
+        ours = "kvd always" if peer in durable or workload == "read" else "kvd interval"
+        rates = [_number(medians.rate(workload, peer, count)) for count in clients]
+        ratios = ["" if peer == ours else _ratio(medians.ratio(workload, ours, peer, count)) for count in clients]
+        rows.append([peer, *rates, *ratios])
+    return _markdown(rows)
+
+
+def _targets(medians: Medians, run: dict) -> str:
+    rows = [["target", "clients", "reached", "wanted", ""]]
+    for workload, kvd, peer, wanted in _TARGETS:
+        for clients, least in wanted.items():
+            ratio = medians.ratio(workload, kvd, peer, clients)
+            if ratio is not None:
+                reached = [_ratio(ratio), f"≥ {least:.2f}", _verdict(ratio >= least)]
+                rows.append([f"{workload}: {kvd} / {peer}", str(clients), *reached])
+    if run.get("start_up"):
+        ratio = run["start_up"]["kvctl read"] / run["start_up"]["import zmq"]
+        wanted = [f"≤ {MOST_START_UP_RATIO:.2f}", _verdict(ratio <= MOST_START_UP_RATIO)]
+        rows.append(["process: kvctl read / import zmq", "1", _ratio(ratio), *wanted])
+    if run.get("slow_disk"):
+        p99 = run["slow_disk"]["p99"]
+        wanted = [f"≤ {MOST_SLOW_DISK_P99 * 1000:.0f} ms", _verdict(p99 <= MOST_SLOW_DISK_P99)]
+        rows.append(["p99 of reads beside 8 writers, 20 ms fdatasync", "1 + 8", f"{p99 * 1000:.2f} ms", *wanted])
+    return _markdown(rows)
+
+
+def _verdict(good: bool) -> str:
+    return "yes" if good else "NO"
+
+
+def _number(rate: float | None) -> str:
+    if rate is None:
+        return "–"
+    return f"{rate:,.0f}" if rate >= 100 else f"{rate:.1f}"
+
+
+def _ratio(ratio: float | None) -> str:
+    return "–" if ratio is None else f"{ratio:.2f}"
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.rjust(width) if at else cell.ljust(width)
+            for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    rule = [("-" * (width + 1) + ":") if at else "-" * (width + 2) for at, width in enumerate(widths)]
+    lines.insert(1, f"|{'|'.join(rule)}|")
+    return "\n".join(lines)
