@@ -51,6 +51,60 @@ def serve(
     serve_until_stopped(Settings.load(store=store, file=file, endpoint=endpoint, sync=sync))
 
 
+File = Annotated[
+    Path | None, typer.Argument(metavar="FILE", help="The data file; default: the store's.", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
+
+
+@app.command("check")
+def _check(context: typer.Context, file: File = None, json: Json = False) -> None:
+    """Examine a data file: name every damaged or suspicious place. Changes nothing; a daemon may be running.
+
+    Exit code 0: sound. 1: damaged, and kvd repair mends it. 2: not a data file, or not readable.
+
+    Example: kvd check
+    """
+    from kvd.commands import check
+
+    raise typer.Exit(check.run(_data_file(context, file), as_json=json))
+
+
+@app.command("repair")
+def _repair(context: typer.Context, file: File = None, json: Json = False) -> None:
+    """Mend a damaged data file: save all that is sound, keep the original aside, and tell what was lost.
+
+    Exit code 0: sound now. 1: a daemon has it open, or another error. 2: not a data file, or not readable.
+
+    Example: kvd repair
+    """
+    from kvd.commands import repair
+
+    logs.start(verbose=False)
+    raise typer.Exit(repair.run(_data_file(context, file), as_json=json))
+
+
+@app.command("schema")
+def _schema() -> None:
+    """Print the JSON Schema of requests and replies.
+
+    Example: kvd schema > kvd.schema.json
+    """
+    from kvd.commands import schema
+
+    schema.run()
+
+
+def _data_file(context: typer.Context, file: Path | None) -> Path:
+    """Return `file`, or the data file that `kvd` itself would open with the options before the command."""
+    if file is not None:
+        return file
+    from kvd.settings import Settings
+
+    given = context.parent.params if context.parent is not None else {}
+    return Settings.load(store=given.get("store"), file=given.get("file")).data_file
+
+
 def main() -> None:
     """Run the command line; errors are one line on standard error, and exit code 1."""
     try:

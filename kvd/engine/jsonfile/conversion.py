@@ -5,9 +5,11 @@ Accepted is one object of objects with `value` and, optionally, `expires_at` or 
 Whatever else is found refuses the whole file: nothing is dropped that somebody may miss.
 """
 
+import errno
+import glob
 import json
-import math
 import os
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,11 @@ from typing import Any
 from kvclient.errors import DataStoreError, StoreCorruptError
 from kvclient.rules import check_key, encode_value
 from kvd.engine import NEVER, Put
-from kvd.engine.jsonfile.snapshot import Snapshot
+from kvd.engine.jsonfile.snapshot import Snapshot, sync_directory
+
+# Whatever lies above is a mistake, and would leave no room for the revisions to come.
+_MOST_REVISION = 1 << 53
+_END_OF_TIME = 1e300
 
 
 def plain_entries(data: bytes, path: Path) -> dict[str, Put]:
@@ -46,17 +52,16 @@ def _put(key: str, content: Any, revision: int) -> Put:
         raise DataStoreError(f"key {key!r} has fields of unknown meaning: {', '.join(sorted(unknown))}.")
     expires_at = content.get("expires_at", content.get("expiry"))
     number = isinstance(expires_at, int | float) and not isinstance(expires_at, bool)
-    if expires_at is not None and not (number and math.isfinite(expires_at) and expires_at > 0):
+    if expires_at is not None and not (number and 0 < expires_at < _END_OF_TIME):
         raise DataStoreError(f"key {key!r} expires at {expires_at!r}, which is no time in Unix seconds.")
     own = content.get("revision")
-    revision = own if isinstance(own, int) and own > 0 else revision
+    revision = own if type(own) is int and 0 < own < _MOST_REVISION else revision
     return Put(encode_value(content["value"], key), revision, NEVER if expires_at is None else float(expires_at))
 
 
 def convert(path: Path, entries: dict[str, Put], temporary: Path) -> Path:
     """Replace the plain file at `path` by a data file with `entries`; return where the original is kept."""
-    kept = aside(path, "original")
-    os.link(path, kept)
+    kept = keep(path, "original")
     write_new(path, entries, temporary)
     return kept
 
@@ -73,6 +78,27 @@ def write_new(path: Path, entries: dict[str, Put], temporary: Path) -> None:
         snapshot.publish(path)
     finally:
         snapshot.discard()
+
+
+def keep(path: Path, why: str) -> Path:
+    """Give the file at `path` a second name beside it, durably, and return that.
+
+    One that a crashed run left will do.
+    """
+    for found in path.parent.glob(f"{glob.escape(path.name)}.{why}-*"):
+        if os.path.samefile(found, path):
+            return found
+    kept = aside(path, why)
+    try:
+        os.link(path, kept)
+    except OSError as error:  # FAT and some network file systems have no second names
+        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}:
+            raise
+        shutil.copy2(path, kept)
+        with kept.open("rb") as file:
+            os.fsync(file.fileno())
+    sync_directory(kept)
+    return kept
 
 
 def aside(path: Path, why: str) -> Path:

@@ -21,6 +21,7 @@ from kvclient.errors import DataStoreError, StoreCorruptError, StoreFullError
 from kvd.engine import Commit, Compaction, DiskJob, EngineFailure, Entry, Put
 from kvd.engine.jsonfile.compaction import Move
 from kvd.engine.jsonfile.conversion import aside, convert, plain_entries, write_new
+from kvd.engine.jsonfile.filesystem import untrusted_file_system
 from kvd.engine.jsonfile.format import (
     CLOSING,
     HEADER,
@@ -72,9 +73,10 @@ class JsonFile:
         self._sync_mode = sync
         self._max_file_bytes = max_file_bytes
         self._reserve = min(_RESERVE_BYTES, max_file_bytes // _RESERVE_SHARE)
-        self._lock = Lock(self.path, f"The data file {self.path}")
+        self._lock: Lock | None = None
         self._fd = -1
         try:
+            self._lock = Lock(self.path, f"The data file {self.path}")
             self._open()
         except BaseException as error:
             self._abandon()
@@ -88,7 +90,8 @@ class JsonFile:
             write_new(self.path, {}, self._temporary)
             log.info("created %s", self.path)
         self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        if not is_ours(self._fd):
+        self._look_around()
+        if not is_ours(self._fd, self.path):
             self._convert()
         self._index = Index()
         loaded = load(self._fd, self.path, self._index)
@@ -107,6 +110,22 @@ class JsonFile:
         self._watch.expect(CLOSING, self._size - len(CLOSING), size=self._size)
         self._failed: str | None = None
         self._carried_bytes = 0
+
+    def _look_around(self) -> None:
+        """Refuse a file of another user, and warn of a file system whose locks may not hold."""
+        owner = os.fstat(self._fd).st_uid
+        if owner != os.geteuid():
+            raise DataStoreError(
+                f"The data file {self.path} belongs to user {owner} and this is user {os.geteuid()}: "
+                "its next compaction would take it away from its owner."
+            )
+        if name := untrusted_file_system(self.path):
+            log.warning(
+                "%s lies on a file system (%s) where a lock may not keep off a daemon on another machine; "
+                "make sure that only one opens it",
+                self.path,
+                name,
+            )
 
     def _convert(self) -> None:
         with open(self._fd, "rb", closefd=False) as file:
@@ -277,7 +296,8 @@ class JsonFile:
     def compact(self, now: float, outcomes: dict[str, tuple[int, int]]) -> Compaction:
         if self._move is not None:
             return
-        new_base = self._base + self._max_file_bytes
+        # A file may have more bytes than a limit that was lowered since.
+        new_base = self._base + max(self._size, self._max_file_bytes)
         self._temporary.unlink(missing_ok=True)
         carried = self._affordable(outcomes)
         before, started = self._size, time.monotonic()
@@ -291,6 +311,7 @@ class JsonFile:
             revision=self.revision,
         )
         try:
+            move.snapshot.resemble(self._fd)
             yield from move.copy_entries(self.read, now, carried)
             yield from move.copy_tail(lambda: self._end)
             self._watch.expect_replacement(move.snapshot.fd)
@@ -386,7 +407,8 @@ class JsonFile:
         if getattr(self, "_previous", None) is not None:
             os.close(self._previous[0])  # type: ignore[index]
             self._previous = None
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
 
 def full(path: Path, max_file_bytes: int) -> StoreFullError:

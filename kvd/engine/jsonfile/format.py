@@ -37,11 +37,13 @@ EMPTY = HEADER + CLOSING
 
 _string = rb'"(?:[^"\\\n]|\\.)*"'
 _marker = re.compile(
-    rb'[ \n]*(,"":\{"crc":"([0-9a-f]{8})",)("bytes":( *\d+),"revision":(\d+)(?:,"synced":(\d+))?'
+    rb'[ \n]*(,"":\{"crc":"([0-9a-f]{8})",)("bytes":( *\d{1,18}),"revision":(\d{1,18})(?:,"synced":(\d{1,18}))?'
     rb'(?:,"ids":(\{(?:' + _string + rb":\[\d+,\d+\],?)+\}))?\})"
 )
-# A marker at the start of a line: what a commit after damaged bytes is recognised by.
-line_marker = re.compile(rb'\n *(?=,"":\{"crc":"[0-9a-f]{8}","bytes":)')
+# A marker at the start of a line: what a commit after damaged bytes is recognised by. One damaged byte among the spaces
+# before it does not hide it. (A user's line starts with `,"` and no empty name, or is not the start of a line.)
+line_marker = re.compile(rb'\n *[^ \n]? *(?=,"":\{"crc":"[0-9a-f]{8}","bytes":)')
+_header = re.compile(rb'\{"":\{"crc":"([0-9a-f]{8})",("kvd":(\d{1,9})\})')
 _entry = re.compile(
     rb",(" + _string + rb'):(?:null|\{"revision":(\d+)(?:,"expires_at":([0-9.e+-]+))?,"value":(.*)\}) *\n'
 )
@@ -93,6 +95,12 @@ def find_commit(data: bytes, position: int, base: int = 0) -> Found | int | None
     )
 
 
+def stated_stop(data: bytes, position: int) -> int | None:
+    """Return where the commit at `position` ends if its marker, which may be damaged, is right."""
+    marker = _marker.match(data, position)
+    return marker.end() + int(marker[4]) if marker is not None else None
+
+
 def entries(commit: Found) -> Iterator[tuple[str, Entry | None, int]]:
     """Yield each key of a commit with its new entry (None: removed) and the bytes that it takes in the file."""
     base = commit.body_at
@@ -107,9 +115,27 @@ def entries(commit: Found) -> Iterator[tuple[str, Entry | None, int]]:
             yield key, Entry(base + start, stop - start, int(revision), expiry), match.end() - match.start()
 
 
+def unread(commit: Found) -> bytes:
+    """Return what is in a whole commit's body besides entries; this program writes nothing there."""
+    return _entry.sub(b"", commit.body).strip(b" \n")
+
+
 def readable_keys(data: bytes) -> list[str]:
     """Return what look like keys in damaged bytes, for a report."""
-    return [json.loads(match[1].decode("utf-8", "replace"), strict=False) for match in _entry.finditer(data)]
+    keys: dict[str, None] = {}
+    for match in _entry.finditer(data):
+        name = match[1].decode("utf-8", "replace")
+        try:
+            keys[json.loads(name, strict=False)] = None
+        except ValueError:  # an escape that is none
+            keys[name[1:-1]] = None
+    return list(keys)
+
+
+def header_version(data: bytes) -> int | None:
+    """Return the format's version that a file beginning with `data` was written in, None without a sound header."""
+    match = _header.match(data)
+    return int(match[3]) if match is not None and b"%08x" % zlib.crc32(match[2]) == match[1] else None
 
 
 def is_closed(rest: bytes) -> bool:

@@ -34,7 +34,7 @@ def load(fd: int, path: Path, index: Index) -> Loaded:
         raise _corrupt(path, Damage(0, len(HEADER), 1, False, []))
     size = os.fstat(fd).st_size
     end, revision = len(HEADER), 0
-    outcomes = _Outcomes()
+    outcomes = Outcomes()
     for commit in commits(fd, end, size):
         for key, entry, length in entries(commit):
             if entry is None:
@@ -47,7 +47,13 @@ def load(fd: int, path: Path, index: Index) -> Loaded:
     if damage := damage_at(fd, end, size, revision):
         if not damage.torn:
             raise _corrupt(path, damage)
-        log.warning("%s: cutting %s; the last whole commit is revision %d", path, damage, revision)
+        log.warning(
+            "%s: %s, which a crash left before it was durable; cutting %d bytes behind revision %d",
+            path,
+            damage,
+            size - end,
+            revision,
+        )
     if damage or os.pread(fd, len(CLOSING), size - len(CLOSING)) != CLOSING:
         # In this order the file is closed before the rest of it goes.
         pwrite_all(fd, CLOSING, end)
@@ -64,13 +70,14 @@ def _corrupt(path: Path, damage: Damage) -> StoreCorruptError:
     )
 
 
-class _Outcomes:
+class Outcomes:
     """The latest `ids` of each client. Parsing a million of them would take seconds, so most are only sorted out."""
 
     def __init__(self) -> None:
         self._latest: dict[bytes, bytes] = {}
 
     def add(self, ids: bytes) -> None:
+        """Take note of a commit's `ids`."""
         if b"]," in ids:
             for client, outcome in json.loads(ids).items():
                 self._set(json.dumps(client, ensure_ascii=False).encode(), b"%d,%d" % tuple(outcome))
@@ -85,6 +92,7 @@ class _Outcomes:
             self._latest = dict(list(self._latest.items())[-_MOST_OUTCOMES:])
 
     def parsed(self) -> dict[str, tuple[int, int]]:
+        """Return them as `Loaded.outcomes` has them."""
         found = {}
         for client, outcome in self._latest.items():
             number, _, revision = outcome.partition(b",")

@@ -8,9 +8,21 @@ they once were whole, and are damaged.
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
-from kvd.engine.jsonfile.format import HEADER, Found, find_commit, is_closed, line_marker, readable_keys
+from kvclient.errors import StoreCorruptError
+from kvd.engine.jsonfile.format import (
+    HEADER,
+    VERSION,
+    Found,
+    find_commit,
+    header_version,
+    is_closed,
+    line_marker,
+    readable_keys,
+    stated_stop,
+)
 
 _CHUNK = 4 << 20
 _LONGEST_MARKER = 1 << 20  # a page of spaces before it, and the outcomes of every client in it
@@ -29,6 +41,8 @@ class Damage(NamedTuple):
     """Keys that can be read in it."""
 
     def __str__(self) -> str:
+        if self.start == self.stop:
+            return f"no closing brace at byte {self.start} (line {self.line})"
         what = "an unfinished commit" if self.torn else "damage"
         about = f", around {', '.join(map(repr, self.keys[:5]))}" if self.keys else ""
         return f"{what} at byte {self.start} (line {self.line}), {self.stop - self.start} bytes{about}"
@@ -51,14 +65,49 @@ def commits(fd: int, start: int, size: int) -> Iterator[Found]:
         base, position = base + position, 0
 
 
+def walk(fd: int, size: int, position: int = 0, revision: int = 0) -> Iterator[Found | Damage]:
+    """Yield all whole commits of a file and all damage between them, in their order.
+
+    To begin elsewhere than at the start, give the end of a commit and its revision.
+    """
+    if position == 0 and has_header(fd):
+        position = len(HEADER)
+    elif position == 0:
+        head = damage_at(fd, 0, size, 0)
+        if head is None:
+            return
+        yield head._replace(torn=False)
+        position = head.stop
+    while True:
+        for commit in commits(fd, position, size):
+            yield commit
+            position, revision = commit.stop, commit.revision
+        damage = damage_at(fd, position, size, revision)
+        if damage is None:
+            return
+        yield damage
+        if damage.stop >= size:
+            return
+        position = damage.stop
+
+
 def has_header(fd: int) -> bool:
     """Tell whether the file begins as a data file does."""
     return os.pread(fd, len(HEADER), 0) == HEADER
 
 
-def is_ours(fd: int) -> bool:
-    """Tell whether the file is or was a data file, its header perhaps damaged."""
-    return has_header(fd) or _next_commit(fd, 0, os.fstat(fd).st_size) is not None
+def is_ours(fd: int, path: Path) -> bool:
+    """Tell whether the file is or was a data file, its header perhaps damaged.
+
+    Raises `StoreCorruptError` if it is one in a format that a later version of this program writes.
+    """
+    version = header_version(os.pread(fd, 2 * len(HEADER), 0))
+    if version is not None and version != VERSION:
+        raise StoreCorruptError(
+            f"{path} is a data file in format {version}, which another version of kvd wrote; "
+            f"this one reads format {VERSION}."
+        )
+    return version is not None or _next_commit(fd, 0, os.fstat(fd).st_size) is not None
 
 
 def damage_at(fd: int, position: int, size: int, revision: int) -> Damage | None:
@@ -74,12 +123,25 @@ def damage_at(fd: int, position: int, size: int, revision: int) -> Damage | None
     stop = following.start if following is not None else size
     proof = following
     while proof is not None and proof.synced is not None and proof.synced <= revision:
-        proof = _next_commit(fd, proof.stop - 1, size)
-    return Damage(start, stop, _line(fd, start), proof is None, readable_keys(os.pread(fd, stop - start, start)))
+        proof = _next_commit(fd, proof.stop, size)
+    return Damage(start, stop, line_of(fd, start), proof is None, readable_keys(os.pread(fd, stop - start, start)))
 
 
 def _next_commit(fd: int, position: int, size: int) -> Found | None:
-    """Return the first whole commit that starts on a new line behind `position`."""
+    """Return the first whole commit at or behind `position`.
+
+    Behind damage that is one that starts on a new line, or where the damaged one says that it ends: its newline may be
+    what is damaged.
+    """
+    if found := next(commits(fd, position, size), None):
+        return found
+    stop = stated_stop(os.pread(fd, _LONGEST_MARKER, position), 0)
+    stated = next(commits(fd, position + stop, size), None) if stop is not None else None
+    on_a_line = _commit_on_a_line(fd, position, size)
+    return min(filter(None, (stated, on_a_line)), default=None)
+
+
+def _commit_on_a_line(fd: int, position: int, size: int) -> Found | None:
     base = position
     while base < size:
         data = os.pread(fd, _CHUNK, base)
@@ -93,7 +155,8 @@ def _next_commit(fd: int, position: int, size: int) -> Found | None:
     return None
 
 
-def _line(fd: int, position: int) -> int:
+def line_of(fd: int, position: int) -> int:
+    """Return the line of a place, counted from 1."""
     count = 1
     for base in range(0, position, _CHUNK):
         count += os.pread(fd, min(_CHUNK, position - base), base).count(b"\n")

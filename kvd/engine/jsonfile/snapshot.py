@@ -1,6 +1,7 @@
 """Writing a new data file from entries: for compaction, conversion, repair and rescue."""
 
 import os
+import stat
 from pathlib import Path
 
 from kvd.engine import Commit, Put
@@ -27,6 +28,13 @@ class Snapshot:
         self.end = len(HEADER)
         self.placed: list[int] = []
         """Offsets of the values of the groups that `add` and `flush` have completed since they were last taken."""
+
+    def resemble(self, fd: int) -> None:
+        """Take over owner and permissions of the file that it is to replace."""
+        found, own = os.fstat(fd), os.fstat(self.fd)
+        if (found.st_uid, found.st_gid) != (own.st_uid, own.st_gid):
+            os.fchown(self.fd, found.st_uid, found.st_gid)
+        os.fchmod(self.fd, stat.S_IMODE(found.st_mode))
 
     def add(self, key: str, put: Put) -> None:
         """Add an entry. Keys must not repeat."""

@@ -1,0 +1,1 @@
+"""The commands of `kvd` beside serving, one module each."""
