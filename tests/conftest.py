@@ -8,6 +8,10 @@ import pytest
 from processes import Daemon
 
 
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="run tests of load and crashes in their long form")
+
+
 class Clock:
     """A clock that stands still until it is moved."""
 
