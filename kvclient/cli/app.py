@@ -7,6 +7,7 @@ import typer
 
 from kvclient.cli import batch_create, compact, create, delete, ping, read, status, stop
 from kvclient.cli.options import Options
+from kvclient.cli.service.app import app as service
 from kvclient.client import DEFAULT_TIMEOUT
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 other error, 2 usage or invalid input, 3 key not found, 4 key exists, "
     "5 a limit, 6 no daemon or no answer.",
 )
+app.add_typer(service, name="service")
 
 Store = Annotated[str | None, typer.Option(help="The store's name.", show_default="data_store")]
 Endpoint = Annotated[str | None, typer.Option(help="The daemon's endpoint, such as ipc:///run/user/1000/kvd/x.sock.")]

@@ -1,0 +1,102 @@
+"""The verbs of `kvctl service`, their options and help."""
+
+from typing import Annotated
+
+import typer
+
+from kvclient.cli.service import control, install, uninstall
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Run the daemon as a systemd user service, started by the first request.",
+)
+
+Store = Annotated[str | None, typer.Option(help="The store's name.", show_default="data_store")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
+
+
+@app.command("install")
+def _install(store: Store = None, dry_run: DryRun = False) -> None:
+    """Write the units for this installation, have systemd listen now and at each login.
+
+    Example: kvctl service install --dry-run
+    """
+    install.run(store, dry_run=dry_run)
+
+
+@app.command("uninstall")
+def _uninstall(store: Store = None, dry_run: DryRun = False) -> None:
+    """Stop the service and remove its units. The data file stays.
+
+    Example: kvctl service uninstall
+    """
+    uninstall.run(store, dry_run=dry_run)
+
+
+@app.command("start")
+def _start(store: Store = None, dry_run: DryRun = False) -> None:
+    """Start the service now, also after it failed too often to be started by itself.
+
+    Example: kvctl service start
+    """
+    control.change("start", store, dry_run=dry_run)
+
+
+@app.command("stop")
+def _stop(store: Store = None, dry_run: DryRun = False) -> None:
+    """Stop the service and its socket, until the next login or start.
+
+    Example: kvctl service stop
+    """
+    control.change("stop", store, dry_run=dry_run)
+
+
+@app.command("restart")
+def _restart(store: Store = None, dry_run: DryRun = False) -> None:
+    """Restart the daemon, after an upgrade say. Requests wait meanwhile and are answered.
+
+    Example: kvctl service restart
+    """
+    control.change("restart", store, dry_run=dry_run)
+
+
+@app.command("status")
+def _status(store: Store = None, dry_run: DryRun = False) -> None:
+    """Show whether the service listens and runs, and its last log lines. Exit code 1 if it does neither.
+
+    Example: kvctl service status
+    """
+    raise typer.Exit(control.status(store, dry_run=dry_run))
+
+
+@app.command("logs")
+def _logs(
+    store: Store = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
+    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="So many of the last lines.")] = 50,
+    dry_run: DryRun = False,
+) -> None:
+    """Show the service's log.
+
+    Example: kvctl service logs --follow
+    """
+    raise typer.Exit(control.logs(store, follow=follow, lines=lines, dry_run=dry_run))
+
+
+@app.command("enable")
+def _enable(store: Store = None, dry_run: DryRun = False) -> None:
+    """Have systemd listen for the store from each login on.
+
+    Example: kvctl service enable
+    """
+    control.change("enable", store, dry_run=dry_run)
+
+
+@app.command("disable")
+def _disable(store: Store = None, dry_run: DryRun = False) -> None:
+    """Have systemd listen for the store no more after the next login.
+
+    Example: kvctl service disable
+    """
+    control.change("disable", store, dry_run=dry_run)

@@ -1,0 +1,78 @@
+"""kvctl service install"""
+
+import os
+import sys
+from pathlib import Path
+
+from kvclient.autostart import listening
+from kvclient.cli.options import Options
+from kvclient.cli.service.systemctl import Systemctl, check_there
+from kvclient.cli.service.units import MARK, Service
+from kvclient.cli.stop import run as stop_daemon
+from kvclient.errors import DataStoreError
+
+_LINGERING = Path("/var/lib/systemd/linger")
+
+
+def run(store: str | None, *, dry_run: bool) -> None:
+    """Write the units of a store, have systemd listen, and say what comes next."""
+    service, systemctl = Service.find(store), Systemctl(dry_run)
+    if dry_run:
+        for path, text in service.files(namespaces=True).items():
+            print(f"# {path}\n{text}")
+    else:
+        check_there()
+        service.check()
+        _write(service, systemctl)
+    systemctl.change("daemon-reload")
+    first = f"{service.name}.socket" if service.socket is not None else f"{service.name}.service"
+    if not dry_run:
+        _make_way(service, systemctl, first)
+    systemctl.change("enable", first)
+    # Not "enable --now", which leaves a socket as it was before the files changed.
+    systemctl.change("restart", first)
+    if not dry_run:
+        _tell(service, first)
+
+
+def _write(service: Service, systemctl: Systemctl) -> None:
+    namespaces = systemctl.grants_namespaces()
+    files = service.files(namespaces=namespaces)
+    for path in files:
+        check_ours(path, service)
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        _say(f"wrote {path}")
+    if not namespaces:
+        _say("This system keeps user namespaces from services, so this one can write where you can (docs/systemd.md).")
+
+
+def check_ours(path: Path, service: Service) -> None:
+    """Raise if there is a unit file at `path` that somebody else wrote."""
+    if path.exists() and not path.read_text().startswith(MARK.format(name=service.name)):
+        raise DataStoreError(f"{path} was not written by 'kvctl service install': move it away first.")
+
+
+def _make_way(service: Service, systemctl: Systemctl, first: str) -> None:
+    """End a daemon that a client started, so that systemd's takes its place."""
+    if service.socket is not None and not systemctl.active(first) and listening(service.socket):
+        stop_daemon(Options(endpoint=service.endpoint, timeout=30.0))
+
+
+def _tell(service: Service, first: str) -> None:
+    if service.socket is not None:
+        _say(f"{first} listens on {service.endpoint} and starts {service.name}.service with the first request.")
+    else:
+        _say(f"{first} serves {service.endpoint}.")
+    option = f" --store {service.store}" if "@" in service.name else ""
+    _say(f"""Next: kvctl create key1 '{{"name": "value1"}}'{option} · kvctl service status{option}""")
+    unseen = sorted(name for name in os.environ if name.startswith("KVD_") and name != "KVD_STORE")
+    if unseen:
+        _say(f"The service does not see this shell's {', '.join(unseen)}: settings for it go into the settings file.")
+    if not (_LINGERING / os.environ.get("USER", "")).is_file():
+        _say("It ends when you log out; 'loginctl enable-linger' lets it run from boot on.")
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

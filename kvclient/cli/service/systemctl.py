@@ -1,0 +1,65 @@
+"""Asking the user's systemd: commands that are run, or only shown."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from kvclient.errors import DataStoreError
+
+
+def check_there() -> None:
+    """Raise `DataStoreError` with the alternative if there is no user manager."""
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}"))
+    if shutil.which("systemctl") is None or not (runtime / "systemd").is_dir():
+        raise DataStoreError(
+            "There is no systemd for this user here: run 'kvd' in the foreground under a supervisor of your own, "
+            "or let the first kvctl or Client start it in the background."
+        )
+
+
+@dataclass(frozen=True)
+class Systemctl:
+    """Runs `systemctl --user`; with `dry_run` it prints what would change something instead."""
+
+    dry_run: bool
+
+    def change(self, *arguments: str) -> None:
+        """Run a command that changes something. Raises `DataStoreError` with what systemctl said."""
+        if self.dry_run:
+            print("systemctl --user", *arguments)
+            return
+        done = _run(*arguments)
+        if done.returncode != 0:
+            raise DataStoreError(f"systemctl --user {' '.join(arguments)}: {done.stderr.strip()}")
+
+    def loaded(self, name: str) -> list[str]:
+        """Return which units there are of a service, the socket first. Raises `DataStoreError` if there is none."""
+        units = [f"{name}.socket", f"{name}.service"]
+        found = [unit for unit in units if _run("show", "--property=LoadState", "--value", unit).stdout == "loaded\n"]
+        if not found:
+            raise DataStoreError(f"There is no {name}.service yet: 'kvctl service install' makes it one.")
+        return found
+
+    def active(self, unit: str) -> bool:
+        """Tell whether a unit is started."""
+        return _run("is-active", "--quiet", unit).returncode == 0
+
+    def grants_namespaces(self) -> bool:
+        """Tell whether the manager can give a service namespaces of its own: some kernels keep them from users."""
+        options = ("PrivateUsers=yes", "ProtectSystem=strict", "PrivateNetwork=yes", "Type=oneshot")
+        properties = [f"--property={option}" for option in options]
+        command = ["systemd-run", "--user", "--quiet", "--collect", *properties, "true"]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def show(*command: str) -> int:
+    """Run a command for its output and return its exit code."""
+    sys.stdout.flush()
+    return subprocess.run(command, check=False).returncode
+
+
+def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(["systemctl", "--user", *arguments], capture_output=True, text=True, check=False)

@@ -1,0 +1,30 @@
+"""kvctl service uninstall"""
+
+import sys
+
+from kvclient.cli.service.install import check_ours
+from kvclient.cli.service.systemctl import Systemctl, check_there
+from kvclient.cli.service.units import Service
+
+
+def run(store: str | None, *, dry_run: bool) -> None:
+    """Stop a store's service and remove the units that `install` wrote. The data file stays."""
+    service, systemctl = Service.find(store), Systemctl(dry_run)
+    if not dry_run:
+        check_there()
+    files = [path for path in service.files(namespaces=True) if path.exists()]
+    if not files:
+        print(f"{service.name}.service is not installed.", file=sys.stderr)
+        return
+    for path in files:
+        check_ours(path, service)
+    systemctl.change("disable", "--now", *(path.name for path in files))
+    for path in files:
+        if dry_run:
+            print(f"rm {path}")
+        else:
+            path.unlink()
+            print(f"removed {path}", file=sys.stderr)
+    systemctl.change("daemon-reload")
+    if not dry_run:
+        print(f"The data file stays where it is, in {service.directory}.", file=sys.stderr)
