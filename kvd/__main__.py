@@ -110,7 +110,7 @@ def main() -> None:
     try:
         app(prog_name="kvd")
     except (DataStoreError, EngineFailure) as error:
-        print(f"kvd: {error}", file=sys.stderr)
+        logs.complain(str(error))
         sys.exit(1)
 
 

@@ -1,8 +1,10 @@
 """Log lines on standard error: with a time for a person, with a priority for the journal, which has the time."""
 
+import faulthandler
 import logging
 import os
 import sys
+from types import TracebackType
 
 # As in sd-daemon(3).
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
@@ -22,6 +24,18 @@ def start(*, verbose: bool) -> None:
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
     logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[handler])
+    sys.excepthook = _log_crash
+    faulthandler.enable()  # says where it was, also when systemd's watchdog aborts it
+
+
+def complain(message: str) -> None:
+    """Print the one line that tells why the command failed."""
+    prefix = f"<{_PRIORITIES[logging.ERROR]}>" if _is_journal() else ""
+    print(f"{prefix}kvd: {' '.join(message.split())}", file=sys.stderr)
+
+
+def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    logging.critical("kvd ends by an error that it did not expect", exc_info=(kind, error, trace))
 
 
 def _is_journal() -> bool:
