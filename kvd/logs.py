@@ -6,6 +6,8 @@ import os
 import sys
 from types import TracebackType
 
+log = logging.getLogger(__name__)
+
 # As in sd-daemon(3).
 _PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
@@ -35,7 +37,7 @@ def complain(message: str) -> None:
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    logging.critical("kvd ends by an error that it did not expect", exc_info=(kind, error, trace))
+    log.critical("kvd ends by an error that it did not expect", exc_info=(kind, error, trace))
 
 
 def _is_journal() -> bool:
