@@ -35,7 +35,12 @@ def serve(settings: Settings) -> None:
     notifier = Notifier()
     endpoint = Endpoint(settings.listen_on, take_sockets())
     try:
-        engine = JsonFile(settings.data_file, sync=settings.sync, max_file_bytes=settings.max_file_bytes)
+        engine = JsonFile(
+            settings.data_file,
+            sync=settings.sync,
+            max_file_bytes=settings.max_file_bytes,
+            progress=lambda done, size: notifier.opening(settings.data_file, done, size),
+        )
         try:
             _serve(settings, endpoint, engine, notifier, started)
         finally:

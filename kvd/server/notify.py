@@ -7,6 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from kvclient.messages import StatusDetails
 from kvclient.quantities import bytes_text
@@ -30,7 +31,7 @@ class Notifier:
         self._next_look = self._next_feed = self._next_progress = 0.0
         self._status = ""
 
-    def opening(self, path: str, done: int, size: int) -> None:
+    def opening(self, path: Path, done: int, size: int) -> None:
         """Tell of `done` bytes of a data file that were read, and ask for the time to read the rest."""
         now = self._clock()
         if now >= self._next_progress:

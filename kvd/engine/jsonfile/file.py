@@ -31,7 +31,7 @@ from kvd.engine.jsonfile.format import (
     entry_head,
 )
 from kvd.engine.jsonfile.index import Index
-from kvd.engine.jsonfile.load import load
+from kvd.engine.jsonfile.load import Progress, load
 from kvd.engine.jsonfile.lock import Lock
 from kvd.engine.jsonfile.scan import is_ours
 from kvd.engine.jsonfile.snapshot import GROUP_BYTES, Snapshot, pwrite_all
@@ -61,10 +61,18 @@ class Staged(NamedTuple):
 class JsonFile:
     """The engine on one file. See `kvd.engine.Engine` for the methods."""
 
-    def __init__(self, path: Path, *, sync: str = "always", max_file_bytes: int = 1 << 30) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sync: str = "always",
+        max_file_bytes: int = 1 << 30,
+        progress: Progress = lambda _done, _size: None,
+    ) -> None:
         """Lock, verify and index the file at `path`, which is created if there is none.
 
         A tail that a crash tore is cut, with a warning. A plain JSON file is converted and the original kept.
+        A large file takes seconds, in which `progress` is called with the bytes done and all bytes.
         Raises `StoreLockedError`, `StoreCorruptError` (with the place of the damage), or `DataStoreError` if the path
         cannot be used.
         """
@@ -75,6 +83,7 @@ class JsonFile:
         self._reserve = min(_RESERVE_BYTES, max_file_bytes // _RESERVE_SHARE)
         self._lock: Lock | None = None
         self._fd = -1
+        self._progress = progress
         try:
             self._lock = Lock(self.path, f"The data file {self.path}")
             self._open()
@@ -91,10 +100,11 @@ class JsonFile:
             log.info("created %s", self.path)
         self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         self._look_around()
+        self._progress(0, os.fstat(self._fd).st_size)
         if not is_ours(self._fd, self.path):
             self._convert()
         self._index = Index()
-        loaded = load(self._fd, self.path, self._index)
+        loaded = load(self._fd, self.path, self._index, self._progress)
         os.fdatasync(self._fd)  # what a killed process had written may be in the page cache only
         self._size = os.fstat(self._fd).st_size
         self._end = loaded.end

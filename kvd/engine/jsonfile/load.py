@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,10 @@ log = logging.getLogger(__name__)
 # Outcomes are collected unparsed; of more clients than this, those that were heard of last.
 _MOST_OUTCOMES = 8192
 
+Progress = Callable[[int, int], None]
+"""Is called with the bytes that were read and those that there are."""
+_PROGRESS_BYTES = 4 << 20
+
 
 class Loaded(NamedTuple):
     """What is known of a file besides its index."""
@@ -28,13 +33,14 @@ class Loaded(NamedTuple):
     """Client → number and revision of its latest request, the latest client last."""
 
 
-def load(fd: int, path: Path, index: Index) -> Loaded:
+def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
     """Fill `index` from the file. Cuts a torn tail; raises `StoreCorruptError` if there is damage before it."""
     if not has_header(fd):
         raise _corrupt(path, Damage(0, len(HEADER), 1, False, []))
     size = os.fstat(fd).st_size
     end, revision = len(HEADER), 0
     outcomes = Outcomes()
+    told = end
     for commit in commits(fd, end, size):
         for key, entry, length in entries(commit):
             if entry is None:
@@ -44,6 +50,9 @@ def load(fd: int, path: Path, index: Index) -> Loaded:
         if commit.ids is not None:
             outcomes.add(commit.ids)
         end, revision = commit.stop, commit.revision
+        if end - told >= _PROGRESS_BYTES:
+            told = end
+            progress(end, size)
     if damage := damage_at(fd, end, size, revision):
         if not damage.torn:
             raise _corrupt(path, damage)
