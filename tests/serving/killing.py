@@ -17,14 +17,14 @@ def revision(daemon: Daemon) -> int:
 
 
 def work_through_kills(
-    daemon: Daemon, work: Callable[[str, int, Path], Any], *, processes: int, kills: int, seed: int = 0
+    daemon: Daemon, work: Callable[[str, int, Path], Any], *, processes: int, kills: int, changes: int = 400
 ) -> list[Any]:
     """Return what `work(endpoint, number, until)` returned in each process; it is to end when `until` exists.
 
-    In the meantime the daemon is killed with SIGKILL and started again so many times, each time after some changes,
-    and every other time with a compaction on its way.
+    In the meantime the daemon is killed with SIGKILL and started again so many times, each time after up to so many
+    changes, and every other time with a compaction on its way. It all ends after as many `changes`.
     """
-    chance = random.Random(seed)
+    chance = random.Random(0)
     until = daemon.directory / "enough"
     with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
         working = [pool.submit(work, daemon.endpoint, number, until) for number in range(processes)]
@@ -37,13 +37,13 @@ def work_through_kills(
 
         try:
             for turn in range(kills):
-                wanted = revision(daemon) + chance.randint(processes, 400)
+                wanted = revision(daemon) + chance.randint(processes, changes)
                 wait_until(lambda wanted=wanted: has_reached(wanted))
                 if turn % 2:
                     daemon.ask(b'{"op":"compact"}')
                 daemon.kill()
                 daemon.start()
-            wanted = revision(daemon) + processes
+            wanted = revision(daemon) + changes
             wait_until(lambda: has_reached(wanted))
         finally:
             until.touch()
