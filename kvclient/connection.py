@@ -15,6 +15,8 @@ from kvclient.errors import DataStoreError
 
 _contexts: dict[int, "zmq.Context[zmq.Socket[bytes]]"] = {}
 _contexts_lock = threading.Lock()
+# Sockets from before a fork, which are the parent's: neither to be closed here nor to be complained of.
+_inherited: list["zmq.Socket[Any] | None"] = []
 
 
 def shared_context() -> "zmq.Context[zmq.Socket[bytes]]":
@@ -63,6 +65,8 @@ class Line:
     def __del__(self) -> None:
         if self.pid == os.getpid():
             self.close()
+        else:
+            _inherited.append(self._socket)
 
     def _connect(self, socket: "zmq.Socket[Any]") -> None:
         self._socket = socket

@@ -45,8 +45,12 @@ def check_store_name(name: str) -> str:
 
 
 def default_endpoint(store: str) -> str:
-    """Return the endpoint of the daemon of `store` where none was configured."""
-    return f"ipc://{user_runtime_path('kvd') / check_store_name(store)}.sock"
+    """Return the endpoint of the daemon of `store` where none was configured. Raises `DataStoreError`."""
+    try:
+        directory = user_runtime_path("kvd")
+    except OSError as error:  # another user's, say
+        raise DataStoreError(f"There is no directory for the socket: {error}") from None
+    return f"ipc://{directory / check_store_name(store)}.sock"
 
 
 def socket_path(endpoint: str) -> Path | None:

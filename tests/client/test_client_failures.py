@@ -1,0 +1,254 @@
+"""What a client sees when its daemon is slow, away, killed or none at all."""
+
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+import zmq
+from processes import environment, wait_until
+
+from kvclient import Client, DaemonUnavailableError, DataStoreError, RequestTimeoutError
+
+
+@pytest.fixture
+def stopped(daemon):
+    """A daemon that is there and does nothing until SIGCONT."""
+    daemon.process.send_signal(signal.SIGSTOP)
+    yield daemon
+    daemon.process.send_signal(signal.SIGCONT)
+
+
+def test_a_daemon_that_hangs_ends_in_a_timeout(stopped):
+    """RequestTimeoutError tells whether the request may have been carried out."""
+    store = Client(stopped.endpoint, timeout=0.3)
+    changes = [lambda: store.create("key1", 1), lambda: store.delete("key1"), lambda: store.batch_create({"key1": 1})]
+    reads = [lambda: store.read("key1"), store.ping, store.status]
+
+    for call in (*changes, *reads):
+        with pytest.raises(TimeoutError, match=r"^No answer from ipc://.* within 0.3 s\. ") as caught:
+            call()
+
+        assert RequestTimeoutError is type(caught.value)
+        assert (call in changes) == ("may have been carried out" in str(caught.value))
+        assert (call in reads) == ("Nothing was changed." in str(caught.value))
+
+
+def test_a_late_reply_is_nobodys(daemon):
+    """A reply that comes after its call timed out is not taken for that of the next call."""
+    store = Client(daemon.endpoint)
+    store.batch_create({"key1": "value1", "key2": "value2"})
+    daemon.process.send_signal(signal.SIGSTOP)
+    store.timeout = 0.1
+    for _ in range(3):
+        with pytest.raises(RequestTimeoutError):
+            store.read("key1")
+    daemon.process.send_signal(signal.SIGCONT)
+    store.timeout = 20
+
+    assert "value2" == store.read("key2")
+    assert "value1" == store.read("key1")
+
+
+def test_an_interrupted_call_leaves_nothing_behind(stopped):
+    """After Ctrl-C in the middle of a call the client is as good as new."""
+
+    class Interrupted(BaseException):
+        pass
+
+    def interrupt(*_):
+        raise Interrupted
+
+    store = Client(stopped.endpoint, timeout=20)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(Interrupted):
+            store.create("key1", 1)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    stopped.process.send_signal(signal.SIGCONT)
+
+    store.create("key2", "value2")
+
+    assert "value2" == store.read("key2")
+
+
+def test_nobody_listens(directory):
+    """On an endpoint that was named nobody is started, and the error tells so."""
+    store = Client(f"ipc://{directory}/nobody.sock", timeout=0.1)
+
+    with pytest.raises(ConnectionError, match=r"No daemon listens on ipc://.*nobody.sock") as caught:
+        store.create("key1", 1)
+
+    assert DaemonUnavailableError is type(caught.value)
+    assert [] == list(directory.iterdir())
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["ipc://relative", f"ipc:///{'x' * 120}", "nonsense", "nonsense://x", "tcp://", "tcp://x:y"]
+)
+def test_an_endpoint_that_cannot_be(endpoint):
+    """An endpoint that nobody could listen on is told of as such."""
+    with pytest.raises(DataStoreError, match=r"endpoint|socket path"):
+        Client(endpoint).ping()
+
+
+@pytest.mark.parametrize(
+    "answer", [b"", b"hello", b"[]", b"{}", b'{"ok":false}', b'{"ok":0,"error":1,"message":2,"keys":3}']
+)
+def test_what_answers_is_no_kvd(directory, answer):
+    """A reply that is not one of kvd's is an error that shows it."""
+    with zmq.Context() as context, context.socket(zmq.REP) as other:
+        other.bind(f"ipc://{directory}/other.sock")
+        thread = threading.Thread(target=lambda: (other.recv(), other.send(answer)))
+        thread.start()
+
+        with pytest.raises(DataStoreError, match="is no kvd"), Client(f"ipc://{directory}/other.sock") as store:
+            store.read("key1")
+
+        thread.join()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_restart_between_two_calls_goes_unnoticed(daemon, number):
+    """The next call finds the new daemon by itself."""
+    with Client(daemon.endpoint, timeout=30) as store:
+        store.create("key1", 1)
+        daemon.stop(number)
+        daemon.start()
+
+        assert 1 == store.read("key1")
+        daemon.stop(number)
+        daemon.start()
+        store.create("key2", 2)
+        assert 2 == store.read("key2")
+
+
+def test_a_call_lives_through_a_restart(daemon):
+    """A call that is waiting when its daemon is killed is answered by the next daemon."""
+    store = Client(daemon.endpoint, timeout=60)
+    store.create("key1", 1)
+    daemon.process.send_signal(signal.SIGSTOP)
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(store.create("key2", 2)))
+    thread.start()
+    daemon.kill()
+    daemon.start()
+    thread.join()
+
+    assert [2] == answers
+    assert 2 == store.read("key2")
+
+
+def test_a_daemon_that_does_not_come_back(daemon):
+    """If the daemon went away in the middle of a change, the error says that it may have been carried out."""
+    store = Client(daemon.endpoint, timeout=1)
+    store.create("key1", 1)
+    daemon.process.send_signal(signal.SIGSTOP)
+    errors = []
+
+    def delete():
+        try:
+            store.delete("key1")
+        except DataStoreError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=delete)
+    thread.start()
+    daemon.kill()
+    thread.join()
+
+    assert [RequestTimeoutError] == [type(error) for error in errors]
+    assert "may have been carried out" in str(errors[0])
+
+
+class LossyProxy(threading.Thread):
+    """Passes requests on and loses every second reply."""
+
+    def __init__(self, inside, outside):
+        super().__init__()
+        self.inside, self.outside = inside, outside
+        self.replies = 0
+        self.ending = False
+
+    def run(self):
+        with zmq.Context() as context, context.socket(zmq.ROUTER) as front, context.socket(zmq.DEALER) as back:
+            front.bind(self.outside)
+            back.connect(self.inside)
+            for socket in (front, back):
+                socket.setsockopt(zmq.LINGER, 0)
+            poller = zmq.Poller()
+            poller.register(front, zmq.POLLIN)
+            poller.register(back, zmq.POLLIN)
+            while not self.ending:
+                for socket, _ in poller.poll(50):
+                    peer, *frames = socket.recv_multipart()
+                    if socket is front:
+                        self.peer = peer
+                        back.send_multipart(frames)
+                    else:
+                        self.replies += 1
+                        if self.replies % 2 == 0:
+                            front.send_multipart([self.peer, peer, *frames])
+
+
+def test_a_change_whose_reply_was_lost_is_carried_out_once(daemon):
+    """The client asks again, and gets the first answer: no KeyExistsError for its own doing."""
+    proxy = LossyProxy(daemon.endpoint, f"ipc://{daemon.directory}/proxy.sock")
+    proxy.start()
+    try:
+        with Client(f"ipc://{daemon.directory}/proxy.sock", timeout=30) as store:
+            assert 1 == store.create("key1", 1)
+            assert 2 == store.batch_create({"key2": 2, "key3": 3})
+            assert 3 == store.delete("key1")
+    finally:
+        proxy.ending = True
+        proxy.join()
+
+    assert proxy.replies >= 6
+    assert 3 == Client(daemon.endpoint).status()["revision"]
+
+
+LOAD = """
+import sys
+from kvclient import Client
+store = Client(sys.argv[1], timeout=60)
+number = 0
+while True:
+    store.create(f"{sys.argv[2]}-{number}", number)
+    print(number, flush=True)
+    number += 1
+"""
+
+
+def test_everything_acknowledged_survives_kill_9(daemon):
+    """Processes create under load while the daemon is killed: each create succeeds once, and none is missing after."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", LOAD, daemon.endpoint, f"p{number}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment(daemon.directory),
+        )
+        for number in range(4)
+    ]
+    store = Client(daemon.endpoint, timeout=60)
+    try:
+        for step in range(1, 6):
+            seen = store.status()["revision"]
+            wait_until(lambda seen=seen, step=step: store.status()["revision"] > seen + 20 * step)
+            daemon.kill()
+            daemon.start()
+    finally:
+        for process in processes:
+            process.terminate()
+        outputs = [process.communicate(timeout=60) for process in processes]
+
+    for number, (acknowledged, errors) in enumerate(outputs):
+        assert errors == ""
+        assert [str(index) for index in range(len(acknowledged.split()))] == acknowledged.split()
+        assert all(store.read(f"p{number}-{index}") == int(index) for index in acknowledged.split())
+    assert store.status()["keys"] <= sum(len(output.split()) for output, _ in outputs) + 4
