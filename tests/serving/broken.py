@@ -8,7 +8,7 @@ from typing import Self
 import zmq
 from processes import Daemon
 
-_EVERY = 50
+_EVERY = 10
 """Of so many requests one is treated badly."""
 Ask = Callable[[bytes], bytes]
 

@@ -27,6 +27,6 @@ def test_history_through_kills_is_linearizable(start_daemon, long):
 def test_broken_server_is_caught(start_daemon, behaviour):
     """The same recording of a server that answers wrongly now and then is not linearizable."""
     with Front(start_daemon(), behaviour()) as broken:
-        histories = work_through_kills(broken, record_until, processes=PROCESSES, kills=0, changes=300)
+        histories = work_through_kills(broken, record_until, processes=PROCESSES, kills=0, changes=500)
 
     assert unexplained(itertools.chain.from_iterable(histories))
