@@ -35,7 +35,7 @@ _HEADER_BODY = b'"kvd":%d}' % VERSION
 HEADER = b'{"":{"crc":"%08x",%s\n' % (zlib.crc32(_HEADER_BODY), _HEADER_BODY)
 EMPTY = HEADER + CLOSING
 
-_string = rb'"(?:[^"\\\n]|\\.)*"'
+_string = rb'"[^"\\\n]*(?:\\.[^"\\\n]*)*"'  # unrolled: alternatives character by character take five times as long
 _marker = re.compile(
     rb'[ \n]*(,"":\{"crc":"([0-9a-f]{8})",)("bytes":( *\d{1,18}),"revision":(\d{1,18})(?:,"synced":(\d{1,18}))?'
     rb'(?:,"ids":(\{(?:' + _string + rb":\[\d+,\d+\],?)+\}))?\})"
@@ -47,6 +47,7 @@ _header = re.compile(rb'\{"":\{"crc":"([0-9a-f]{8})",("kvd":(\d{1,9})\})')
 _entry = re.compile(
     rb",(" + _string + rb'):(?:null|\{"revision":(\d+)(?:,"expires_at":([0-9.e+-]+))?,"value":(.*)\}) *\n'
 )
+_entry_head = re.compile(rb" *,(" + _string + rb'):(?:null|\{"revision":(\d+)(?:,"expires_at":([0-9.e+-]+))?,"value":)')
 _closed = re.compile(rb"[ \n]*\}[ \n]*\Z")
 
 MARKER_BYTES = len(b' ,"":{"crc":"00000000","bytes":,"revision":,"synced":}') + 9 + 2 * 19
@@ -103,16 +104,19 @@ def stated_stop(data: bytes, position: int) -> int | None:
 
 def entries(commit: Found) -> Iterator[tuple[str, Entry | None, int]]:
     """Yield each key of a commit with its new entry (None: removed) and the bytes that it takes in the file."""
-    base = commit.body_at
-    for match in _entry.finditer(commit.body):
-        name, revision, expires_at, _ = match.groups()
+    base, body = commit.body_at, commit.body
+    stop = -1
+    # The value is not looked at: a line's end is found ten times as fast.
+    while (head := _entry_head.match(body, stop + 1)) and (stop := body.find(b"\n", head.end())) > 0:
+        name, revision, expires_at = head.groups()
         key = name[1:-1].decode() if b"\\" not in name else json.loads(name)
+        start = head.end()
+        size = stop + 2 - head.start(1)
         if revision is None:
-            yield key, None, match.end() - match.start()
+            yield key, None, size
         else:
-            start, stop = match.span(4)
             expiry = float(expires_at) if expires_at is not None else NEVER
-            yield key, Entry(base + start, stop - start, int(revision), expiry), match.end() - match.start()
+            yield key, Entry(base + start, stop - 1 - start, int(revision), expiry), size
 
 
 def unread(commit: Found) -> bytes:
