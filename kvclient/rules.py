@@ -27,19 +27,19 @@ _to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(","
 def check_key(key: object, max_length: int | None = None) -> str:
     """Return `key` if it is valid, else raise `InvalidKeyError` or `KeyTooLongError`; `max_length` is in characters."""
     if not isinstance(key, str):
-        raise InvalidKeyError(f"A key is a string, not {type(key).__name__}: {_shorten(repr(key))}")
+        raise InvalidKeyError(f"A key is a string, not {type(key).__name__}: {shorten(repr(key))}")
     if not key:
         raise InvalidKeyError("A key cannot be empty.", [key])
     if found := _forbidden_in_keys(key):
         kind = "a lone surrogate" if found[0] >= "\ud800" else "a control character"
-        shown = _shorten(ascii(key))
+        shown = shorten(ascii(key))
         raise InvalidKeyError(
             f"Key {shown} holds {kind} (U+{ord(found[0]):04X}) at position {found.start()}.",
             [key.encode("utf-8", "backslashreplace").decode()],
         )
     if max_length is not None and len(key) > max_length:
         raise KeyTooLongError(
-            f"Key {_shorten(key)!r} has {len(key)} characters; the limit is {max_length} (setting max_key_length).",
+            f"Key {shorten(key)!r} has {len(key)} characters; the limit is {max_length} (setting max_key_length).",
             [key],
         )
     return key
@@ -50,13 +50,13 @@ def check_ttl(ttl: object) -> float | None:
     if ttl is None:
         return None
     if isinstance(ttl, bool) or not isinstance(ttl, int | float):
-        raise InvalidTTLError(f"A TTL is a number of seconds or None, not {type(ttl).__name__}: {_shorten(repr(ttl))}")
+        raise InvalidTTLError(f"A TTL is a number of seconds or None, not {type(ttl).__name__}: {shorten(repr(ttl))}")
     try:
         seconds = float(ttl)
     except OverflowError:
         seconds = math.inf
     if not math.isfinite(seconds) or seconds <= 0:
-        raise InvalidTTLError(f"A TTL is a finite number of seconds above 0, not {_shorten(str(seconds))}.")
+        raise InvalidTTLError(f"A TTL is a finite number of seconds above 0, not {shorten(str(seconds))}.")
     return seconds
 
 
@@ -116,5 +116,6 @@ def check_value_size(size: int, key: str, max_bytes: int) -> None:
         )
 
 
-def _shorten(text: str, most: int = 60) -> str:
+def shorten(text: str, most: int = 60) -> str:
+    """Return `text` as it can be shown in a message, in at most so many characters."""
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -6,6 +6,7 @@ from pydantic import ValidationError
 
 from kvclient.errors import DataStoreError, InvalidTTLError, RequestError
 from kvclient.messages import StatusDetails
+from kvclient.rules import shorten
 from kvd.engine import NEVER, Entry
 
 DONE = b'{"ok":true}'
@@ -40,8 +41,13 @@ def error_reply(error: DataStoreError) -> bytes:
 
 def invalid_request(error: ValidationError) -> DataStoreError:
     """Return what a client is told whose frame is not a request."""
-    problem = error.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in problem["loc"][1:])
+    problem = error.errors(include_url=False, include_input=False)[0]
+    if problem["type"] == "union_tag_not_found":
+        return RequestError("The request lacks the field 'op'.")
+    if problem["type"] == "union_tag_invalid":
+        unknown, known = problem["ctx"]["tag"], problem["ctx"]["expected_tags"]
+        return RequestError(f"There is no operation {shorten(unknown)!r}, but there are {known}.")
+    place = shorten(".".join(str(part) for part in problem["loc"][1:]))
     where = f" (field {place!r})" if place else ""
     if problem["type"] == "extra_forbidden":
         return RequestError(f"The request has an unknown field: {place!r}.")
