@@ -64,7 +64,9 @@ class Engine(Protocol):
 
     def __len__(self) -> int: ...
 
-    def find(self, key: str) -> Entry | None: ...
+    def find(self, key: str) -> Entry | None:
+        """Return the key's entry as of the last `apply`."""
+        ...
 
     def read(self, entry: Entry) -> bytes:
         """Return the value's JSON."""
@@ -126,7 +128,9 @@ class Engine(Protocol):
         """Raise `StoreCorruptError` if another program interfered with the medium."""
         ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Leave the medium tidy and free it for others."""
+        ...
 
 
 class EngineFailure(Exception):

@@ -1,0 +1,295 @@
+"""The store on a real data file, with a clock that the tests move."""
+
+import pytest
+from kvclient import (
+    BatchTooLargeError,
+    InvalidTTLError,
+    KeyExistsError,
+    KeyNotFoundError,
+    KeyTooLongError,
+    RequestError,
+    StoreFullError,
+    ValueTooLargeError,
+)
+from kvd.engine.jsonfile.file import JsonFile
+from kvd.store.operations import Create, Delete, Sweep
+from kvd.store.outcomes import MOST_CLIENTS
+from kvd.store.store import Limits, Store
+
+
+class Opened:
+    """A store and its file, with one call for an operation from decision to visibility."""
+
+    def __init__(self, path, clock, *, sync="never", **limits):
+        self.path, self.clock, self.limits = path, clock, Limits(**limits)
+        self.engine = JsonFile(path, sync=sync, max_file_bytes=self.limits.max_file_bytes)
+        self.store = Store(self.engine, self.limits, clock)
+
+    def do(self, *operations):
+        """Carry out operations, as many groups and compactions as they need."""
+        results = []
+        while len(results) < len(operations):
+            group = self.store.decide(operations[len(results) :])
+            self.store.write(group)
+            self.store.finish(group)
+            results += group.results
+            if not group.results:
+                self.compact()
+        return results
+
+    def compact(self):
+        for job in self.store.compact():
+            if job is not None:
+                job.run()
+
+    def read(self, key):
+        return self.store.read(key)[0]
+
+    def reopened(self):
+        self.engine.close()
+        return Opened(self.path, self.clock, **self.limits._asdict())
+
+
+@pytest.fixture
+def opened(directory, clock):
+    opened = Opened(directory / "s.json", clock)
+    yield opened
+    opened.engine.close()
+
+
+def create(key, value=b"1", **more):
+    return Create({key: value}, **more)
+
+
+class TestRevisions:
+    def test_every_change_raises_the_revision_by_one(self, opened):
+        """Creates, batches and deletes count one each; refusals count nothing."""
+        results = [opened.do(operation)[0] for operation in (create("a"), Create({"b": b"1", "c": b"2"}), Delete("a"))]
+        (refused,) = opened.do(create("b"))
+
+        assert [1, 2, 3] == results
+        assert isinstance(refused, KeyExistsError)
+        assert [4] == opened.do(create("d"))
+
+    def test_revision_survives_when_all_keys_are_gone(self, opened):
+        """Neither a compaction of an empty store nor a restart makes the count begin anew."""
+        opened.do(create("a"))
+        opened.do(Delete("a"))
+        opened.compact()
+        opened = opened.reopened()
+
+        assert [3] == opened.do(create("a"))
+        opened.engine.close()
+
+
+class TestGroups:
+    def test_operations_of_a_group_see_each_other(self, opened):
+        """A key deleted in a group can be created again in it, and one created in it exists."""
+        first, again, deleted, recreated = opened.do(
+            create("a", b"1"), create("a", b"2"), Delete("a"), create("a", b"3")
+        )
+
+        assert (1, 2, 3) == (first, deleted, recreated)
+        assert isinstance(again, KeyExistsError)
+        assert b"3" == opened.read("a")
+
+    def test_group_is_invisible_until_it_is_finished(self, opened):
+        """What is decided but not written cannot be read."""
+        group = opened.store.decide([create("a")])
+        with pytest.raises(KeyNotFoundError):
+            opened.read("a")
+        opened.store.write(group)
+        opened.store.finish(group)
+
+        assert b"1" == opened.read("a")
+
+
+class TestExpiry:
+    def test_key_is_gone_at_its_instant(self, opened, clock):
+        """A key is readable until `expires_at`, and not at it; then it can be created again."""
+        opened.do(create("a", ttl=5))
+        clock.now += 4.999
+        assert b"1" == opened.read("a")
+        clock.now += 0.001
+        with pytest.raises(KeyNotFoundError):
+            opened.read("a")
+        (missing,) = opened.do(Delete("a"))
+
+        assert isinstance(missing, KeyNotFoundError)
+        assert [2] == opened.do(create("a", b"2"))
+
+    def test_ttl_survives_a_restart(self, opened, clock):
+        """Time goes on while the file is closed."""
+        opened.do(create("a", ttl=5), create("b", ttl=500))
+        opened = opened.reopened()
+        clock.now += 5
+
+        assert b"1" == opened.read("b")
+        with pytest.raises(KeyNotFoundError):
+            opened.read("a")
+        opened.engine.close()
+
+    def test_swept_key_stays_away_when_the_clock_is_set_back(self, opened, clock):
+        """The removal of an expired key is recorded."""
+        opened.do(create("a", ttl=5))
+        clock.now += 6
+        opened.do(Sweep(10))
+        clock.now -= 100
+        opened = opened.reopened()
+
+        with pytest.raises(KeyNotFoundError):
+            opened.read("a")
+        assert 0 == len(opened.store)
+        opened.engine.close()
+
+    def test_sweep_is_bounded(self, opened, clock):
+        """A sweep removes so many keys at the most; the next goes on."""
+        opened.do(*(create(f"k{n}", ttl=1) for n in range(10)))
+        clock.now += 1
+        opened.do(Sweep(4))
+        assert 6 == len(opened.store)
+        opened.do(Sweep(100))
+
+        assert 0 == len(opened.store)
+        assert opened.store.next_expiry() is None
+
+    def test_recreated_key_is_not_swept_for_its_former_life(self, opened, clock):
+        """A stale time in the heap removes nothing."""
+        opened.do(create("a", ttl=5))
+        opened.do(Delete("a"))
+        opened.do(create("a", ttl=50))
+        clock.now += 6
+        opened.do(Sweep(10))
+
+        assert b"1" == opened.read("a")
+
+    def test_heap_does_not_grow_with_stale_times(self, opened):
+        """Creating and deleting the same key for ever takes bounded memory."""
+        for _ in range(3000):
+            opened.do(create("a", ttl=1000), Delete("a"))
+            opened.do(create("a", ttl=1000))
+            opened.do(Delete("a"))
+
+        assert len(opened.store._expiry._heap) < 2000
+
+    @pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), 10**400, "5", True])
+    def test_invalid_ttl_is_refused(self, opened, ttl):
+        """A TTL is a finite number of seconds above 0; nothing is written otherwise."""
+        (refused,) = opened.do(create("a", ttl=ttl))
+
+        assert isinstance(refused, InvalidTTLError)
+        assert 0 == len(opened.store)
+
+
+class TestLimits:
+    def test_each_limit_at_its_edge(self, opened):
+        """What is exactly at a limit passes; one more is refused, with the limit and the setting named."""
+        longest, largest = "k" * 32, b'"' + b"v" * 16382 + b'"'
+        assert [1] == opened.do(create(longest, largest))
+        assert [2] == opened.do(Create({f"b{n}": b"1" for n in range(1000)}))
+        too_long, too_large, too_many = opened.do(
+            create("k" * 33), create("a", largest + b" "), Create({f"c{n}": b"1" for n in range(1001)})
+        )
+
+        for error, kind, limit, setting in (
+            (too_long, KeyTooLongError, "32", "max_key_length"),
+            (too_large, ValueTooLargeError, "16384", "max_value_bytes"),
+            (too_many, BatchTooLargeError, "1000", "max_batch"),
+        ):
+            assert isinstance(error, kind)
+            assert limit in str(error)
+            assert setting in str(error)
+
+    def test_error_of_a_batch_names_every_offending_key(self, opened):
+        """Too long, too large and existing keys are all named, and nothing is written."""
+        opened.do(create("here"))
+        (refused,) = opened.do(Create({"here": b"1", "x" * 40: b"1", "fine": b"1"}))
+
+        assert {"here", "x" * 40} == set(refused.keys)
+        with pytest.raises(KeyNotFoundError):
+            opened.read("fine")
+
+
+class TestFullFile:
+    def test_full_file_refuses_creates_and_still_deletes(self, directory, clock):
+        """At max_file_bytes a create is StoreFullError, reads and deletes work, and a delete makes room."""
+        opened = Opened(directory / "full.json", clock, max_file_bytes=8192)
+        value = b'"%s"' % (b"x" * 100)
+        created = []
+        while isinstance(result := opened.do(create(f"key{len(created)}", value))[0], int):
+            created.append(f"key{len(created)}")
+
+        assert isinstance(result, StoreFullError)
+        assert "max_file_bytes" in str(result)
+        assert len(created) > 30
+        assert opened.path.stat().st_size <= 8192
+        for key in created[:5]:
+            assert isinstance(opened.do(Delete(key))[0], int)
+        assert isinstance(opened.do(create("new"))[0], int)
+        assert value == opened.read(created[-1])
+        assert opened.path.stat().st_size <= 8192
+        opened.engine.close()
+
+    def test_expired_keys_make_room(self, directory, clock):
+        """A file full of expired keys takes a new one after a compaction that writes no record of their removal."""
+        opened = Opened(directory / "full.json", clock, max_file_bytes=8192)
+        value = b'"%s"' % (b"x" * 200)
+        number = 0
+        while isinstance(opened.do(create(f"key{number}", value, ttl=5))[0], int):
+            number += 1
+        clock.now += 5
+        waiting = opened.store.decide([create("new", value)])
+        opened.compact()
+
+        assert number > 20
+        assert [] == waiting.results
+        assert isinstance(opened.do(create("new", value))[0], int)
+        assert 1 == len(opened.store)
+        opened.engine.close()
+
+
+class TestExactlyOnce:
+    def test_repetition_gets_the_first_answer(self, opened):
+        """The same id is the same request: its success is told again, in a later group and in the same one."""
+        (first,) = opened.do(create("a", id="c:1"))
+        assert [first] == opened.do(create("a", id="c:1"))
+        results = opened.do(Delete("a", id="c:2"), Delete("a", id="c:2"))
+
+        assert [2, 2] == results
+
+    def test_refusal_is_repeated_too(self, opened):
+        """A refused request stays refused when it is repeated, whatever has changed since."""
+        opened.do(create("a"))
+        (refused,) = opened.do(create("a", id="c:1"))
+        opened.do(Delete("a"))
+
+        assert [refused] == opened.do(create("a", id="c:1"))
+
+    def test_success_is_remembered_across_restart_and_compaction(self, opened):
+        """It is part of the data file."""
+        opened.do(create("a", id="c:7"))
+        opened = opened.reopened()
+        assert [1] == opened.do(create("a", id="c:7"))
+        opened.compact()
+        opened = opened.reopened()
+
+        assert [1] == opened.do(create("a", id="c:7"))
+        opened.engine.close()
+
+    def test_older_number_is_refused(self, opened):
+        """A client's number only rises."""
+        opened.do(create("a", id="c:7"))
+        (refused,) = opened.do(create("b", id="c:6"))
+
+        assert isinstance(refused, RequestError)
+
+    def test_memory_for_clients_is_bounded(self, opened):
+        """Of more clients than it remembers, those that were heard of last are known."""
+        opened.do(create("first", id="first:1"))
+        for number in range(MOST_CLIENTS):
+            opened.do(create(f"k{number}", id=f"c{number}:1"))
+        (forgotten,) = opened.do(create("first", id="first:1"))
+
+        assert isinstance(forgotten, KeyExistsError)
+        assert [MOST_CLIENTS + 1] == opened.do(create("again", id=f"c{MOST_CLIENTS - 1}:1"))
+        assert len(opened.store._outcomes._latest) == MOST_CLIENTS
