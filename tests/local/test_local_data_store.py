@@ -1,0 +1,230 @@
+"""`LocalDataStore`: the store in this process."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from kvclient import (
+    DataStoreError,
+    InvalidKeyError,
+    InvalidTTLError,
+    InvalidValueError,
+    KeyExistsError,
+    KeyNotFoundError,
+    StoreLockedError,
+)
+from kvd import LocalDataStore
+from processes import KVD, environment, wait_until
+
+
+@pytest.fixture
+def path(directory):
+    return directory / "local.json"
+
+
+class TestOperations:
+    def test_values_come_back_exactly(self, path):
+        """Every JSON value is returned as it was given: Unicode, large integers, all of a float's digits."""
+        values = {
+            "unicode": '😀 ünï \u2028 \x00 "quoted" back\\slash',
+            "numbers": [10**300, -(2**64), 0.1, 1e300, -0.0, 5e-324],
+            "nested": {"a": [{"": None}, True, []]},
+            "string": "",
+        }
+        with LocalDataStore(path) as store:
+            store.batch_create(values)
+        with LocalDataStore(path) as store:
+            found = {key: store.read(key) for key in values}
+
+        assert values == found
+        assert "-0.0" == str(found["numbers"][4])
+
+    @pytest.mark.parametrize("key", ["", "a\nb", "\x7f", "\x85", "\ud800", 5, None, b"a"])
+    def test_invalid_key_is_refused(self, path, key):
+        """Empty keys, control characters, lone surrogates and what is no string are `InvalidKeyError`s."""
+        with LocalDataStore(path) as store:
+            for call in (lambda: store.create(key, 1), lambda: store.read(key), lambda: store.delete(key)):
+                with pytest.raises(InvalidKeyError):
+                    call()
+
+            assert 0 == len(store)
+
+    @pytest.mark.parametrize("value", [float("nan"), [float("inf")], {"a": {1, 2}}, b"bytes", "\ud800", object()])
+    def test_invalid_value_is_refused(self, path, value):
+        """What JSON has no form for is an `InvalidValueError`, and nothing is written."""
+        with LocalDataStore(path) as store:
+            with pytest.raises(InvalidValueError):
+                store.create("a", value)
+            with pytest.raises(InvalidValueError) as caught:
+                store.batch_create({"fine": 1, "a": value})
+
+            assert ("a",) == caught.value.keys
+            assert 0 == len(store)
+
+    @pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), "5", True])
+    def test_invalid_ttl_is_refused(self, path, ttl):
+        """A TTL is a finite number above 0."""
+        with LocalDataStore(path) as store, pytest.raises(InvalidTTLError):
+            store.create("a", 1, ttl=ttl)
+
+    def test_key_expires_and_is_swept(self, path, clock):
+        """An expired key cannot be read, and is removed from the file without anybody asking for it."""
+        with LocalDataStore(path, clock=clock) as store:
+            store.create("a", 1, ttl=5)
+            clock.now += 5
+            with pytest.raises(KeyNotFoundError):
+                store.read("a")
+            wait_until(lambda: len(store) == 0)
+
+            assert json.loads(path.read_bytes())["a"] is None
+
+    def test_empty_batch_changes_nothing(self, path):
+        """It is allowed, as a loop's last batch may be empty."""
+        with LocalDataStore(path) as store:
+            before = store.create("a", 1)
+
+            assert before == store.batch_create({})
+
+
+class TestThreads:
+    def test_contested_keys_have_one_winner(self, path):
+        """Of eight threads that create the same keys, each key is won by exactly one."""
+        won = [[] for _ in range(8)]
+
+        def contend(mine, store):
+            for number in range(100):
+                try:
+                    store.create(f"key{number}", number)
+                    mine.append(number)
+                except KeyExistsError:
+                    pass
+
+        with LocalDataStore(path) as store:
+            threads = [threading.Thread(target=contend, args=(mine, store)) for mine in won]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+            assert list(range(100)) == sorted(number for mine in won for number in mine)
+            assert 100 == len(store)
+
+    def test_readers_and_compactions_beside_writers(self, path):
+        """Values stay readable while others write and the file is compacted again and again."""
+        stop = threading.Event()
+        wrong = []
+
+        def read(store):
+            while not stop.is_set():
+                if store.read("fixed") != {"n": 1}:
+                    wrong.append("fixed")
+
+        with LocalDataStore(path, sync="never", compact_min_bytes=1, compact_share=0.2) as store:
+            store.create("fixed", {"n": 1})
+            readers = [threading.Thread(target=read, args=(store,)) for _ in range(2)]
+            for reader in readers:
+                reader.start()
+            for number in range(600):
+                store.create(f"k{number}", "x" * 100)
+                if number % 3:
+                    store.delete(f"k{number}")
+            stop.set()
+            for reader in readers:
+                reader.join()
+
+            assert [] == wrong
+            assert 201 == len(store)
+        with LocalDataStore(path) as store:
+            assert 201 == len(store)
+
+
+class TestLock:
+    def test_second_opening_is_refused_and_names_the_first(self, path):
+        """A file is open once; the error says in which process."""
+        with LocalDataStore(path) as store:
+            with pytest.raises(StoreLockedError, match=str(os.getpid())):
+                LocalDataStore(path)
+            store.create("a", 1)
+
+            assert 1 == store.read("a")
+
+    def test_daemon_and_local_store_exclude_each_other(self, path, directory):
+        """A daemon does not start on a file that is open here."""
+        with LocalDataStore(path):
+            daemon = subprocess.run(
+                [*KVD, "--file", str(path), "--endpoint", f"ipc://{directory}/s.sock"],
+                env=environment(directory),
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+            )
+
+        assert 1 == daemon.returncode
+        assert f"process {os.getpid()}" in daemon.stderr
+
+    def test_closing_leaves_a_tidy_file_and_no_lock(self, path):
+        """After `close` there is the data file, without white space at its end, and nothing else."""
+        with LocalDataStore(path) as store:
+            store.create("a", 1)
+        store.close()
+
+        assert [path] == list(path.parent.iterdir())
+        assert path.read_bytes().endswith(b'"value":1}\n}\n')
+        with pytest.raises(DataStoreError, match="closed"):
+            store.read("a")
+
+    def test_forked_child_may_not_use_it(self, path):
+        """A child that inherited the store is refused, and its exit does the parent's store no harm."""
+        program = """
+import os, sys
+from kvd import LocalDataStore, StoreLockedError
+store = LocalDataStore(sys.argv[1])
+store.create("a", 1)
+child = os.fork()
+if child == 0:
+    try:
+        store.create("b", 2)
+    except StoreLockedError:
+        store.close()
+        os._exit(7)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), store.create("c", 3), flush=True)
+store.close()
+"""
+        run = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", program, str(path)],
+            env=environment(path.parent),
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+
+        assert "7 2\n" == run.stdout
+        with LocalDataStore(path) as store:
+            assert [1, 3] == [store.read("a"), store.read("c")]
+
+
+class TestSync:
+    @pytest.mark.parametrize("sync", ["always", "interval", "never"])
+    def test_every_mode_keeps_what_a_kill_interrupts(self, path, sync):
+        """A process that is killed loses nothing that was acknowledged, whatever the mode: the kernel has it."""
+        program = """
+import os, sys
+from kvd import LocalDataStore
+store = LocalDataStore(sys.argv[1], sync=sys.argv[2])
+for number in range(50):
+    store.create(f"k{number}", number)
+os.kill(os.getpid(), 9)
+"""
+        subprocess.run(
+            [sys.executable, "-c", program, str(path), sync], env=environment(path.parent), timeout=30, check=False
+        )
+        with LocalDataStore(path) as store:
+            found = [store.read(f"k{number}") for number in range(50)]
+
+        assert list(range(50)) == found
