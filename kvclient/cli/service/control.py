@@ -2,9 +2,13 @@
 
 import sys
 
+from kvclient.autostart import listening
+from kvclient.cli import stop
+from kvclient.cli.options import Options
 from kvclient.cli.service.systemctl import Systemctl, check_there, show
 from kvclient.cli.service.units import Service
 
+_STOP_SECONDS = 30.0
 _DONE = {
     "start": "started {units}",
     "stop": "stopped {units}. A client would now start a daemon of its own; KVD_AUTOSTART=0 turns that off.",
@@ -26,9 +30,18 @@ def change(verb: str, store: str | None, *, dry_run: bool) -> None:
     if verb in ("start", "restart"):
         # What failed too often is started nevertheless when a person asks for it.
         systemctl.change("reset-failed", *systemctl.loaded(service.name))
+        if not dry_run:
+            make_way(service, systemctl)
     systemctl.change(verb, *units)
     if not dry_run:
         print(_DONE[verb].format(units=" and ".join(units)), file=sys.stderr)
+
+
+def make_way(service: Service, systemctl: Systemctl) -> None:
+    """End a daemon that a client started while systemd did not listen: it holds the data file."""
+    units = (f"{service.name}.socket", f"{service.name}.service")
+    if service.socket is not None and not any(map(systemctl.active, units)) and listening(service.socket):
+        stop.run(Options(endpoint=service.endpoint, timeout=_STOP_SECONDS))
 
 
 def status(store: str | None, *, dry_run: bool) -> int:

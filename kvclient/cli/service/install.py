@@ -4,11 +4,9 @@ import os
 import sys
 from pathlib import Path
 
-from kvclient.autostart import listening
-from kvclient.cli.options import Options
+from kvclient.cli.service.control import make_way
 from kvclient.cli.service.systemctl import Systemctl, check_there
 from kvclient.cli.service.units import MARK, Service
-from kvclient.cli.stop import run as stop_daemon
 from kvclient.errors import DataStoreError
 
 _LINGERING = Path("/var/lib/systemd/linger")
@@ -27,7 +25,7 @@ def run(store: str | None, *, dry_run: bool) -> None:
     systemctl.change("daemon-reload")
     first = f"{service.name}.socket" if service.socket is not None else f"{service.name}.service"
     if not dry_run:
-        _make_way(service, systemctl, first)
+        make_way(service, systemctl)
     systemctl.change("enable", first)
     # Not "enable --now", which leaves a socket as it was before the files changed.
     systemctl.change("restart", first)
@@ -40,6 +38,7 @@ def _write(service: Service, systemctl: Systemctl) -> None:
     files = service.files(namespaces=namespaces)
     for path in files:
         check_ours(path, service)
+    service.directory.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -52,12 +51,6 @@ def check_ours(path: Path, service: Service) -> None:
     """Raise if there is a unit file at `path` that somebody else wrote."""
     if path.exists() and not path.read_text().startswith(MARK.format(name=service.name)):
         raise DataStoreError(f"{path} was not written by 'kvctl service install': move it away first.")
-
-
-def _make_way(service: Service, systemctl: Systemctl, first: str) -> None:
-    """End a daemon that a client started, so that systemd's takes its place."""
-    if service.socket is not None and not systemctl.active(first) and listening(service.socket):
-        stop_daemon(Options(endpoint=service.endpoint, timeout=30.0))
 
 
 def _tell(service: Service, first: str) -> None:

@@ -77,10 +77,8 @@ class Service:
 
     def _service(self, *, namespaces: bool) -> str:
         text = _shipped(f"{self._template}.service")
-        directory = _quoted(self.directory)
         text = _replace(text, "ExecStart=kvd", f"ExecStart={' '.join(map(_quoted, self.command))}")
-        text = _replace(text, "ExecStartPre=+mkdir -p %h/Documents", f"ExecStartPre=+mkdir -p {directory}")
-        text = _replace(text, "ReadWritePaths=%h/Documents", f"ReadWritePaths={directory}")
+        text = _replace(text, "ReadWritePaths=-%h/Documents", f"ReadWritePaths={_quoted(f'-{self.directory}')}")
         if not namespaces:
             text = "\n\n".join(part for part in text.split("\n\n") if "\nPrivateUsers=" not in part)
         if self.socket is None:
@@ -94,6 +92,7 @@ class Service:
 
     def _socket(self, path: Path) -> str:
         text = _shipped(f"{self._template}.socket")
+        text = _replace(text, "ExecStartPre=mkdir -p %h/Documents", f"ExecStartPre=mkdir -p {_quoted(self.directory)}")
         instance = "%i" if "@" in self.name else DEFAULT_STORE
         if self.endpoint == default_endpoint(instance.replace("%i", self.store)):
             return text
