@@ -45,11 +45,9 @@ def attempts(target: Target, timeout: float, *, changes: bool, answered: bool) -
     if not answered:
         patience = timeout if target.autostart else min(timeout, _ABSENCE_SECONDS)
         yield from _find_daemon(target, time.monotonic() + patience)
+    yield Exchange(min(FIRST_RETRY_SECONDS, timeout))
     pause = FIRST_RETRY_SECONDS
     while True:
-        # Some of a second more or less: clients that lost the same daemon do not all come back at once.
-        yield Exchange(min(pause * random.uniform(0.8, 1.2), deadline - time.monotonic()))
-        pause = min(2 * pause, MOST_RETRY_SECONDS)
         consequence = _UNCERTAIN if changes else "Nothing was changed."
         if time.monotonic() >= deadline:
             raise RequestTimeoutError(f"No answer from {target.endpoint} within {timeout:g} s. {consequence}")
@@ -57,6 +55,9 @@ def attempts(target: Target, timeout: float, *, changes: bool, answered: bool) -
             yield from _find_daemon(target, deadline)
         except DaemonUnavailableError as error:
             raise RequestTimeoutError(f"The daemon went away before it answered. {error} {consequence}") from None
+        # Some of a second more or less: clients that lost the same daemon do not all come back at once.
+        pause = min(2 * pause, MOST_RETRY_SECONDS)
+        yield Exchange(min(pause * random.uniform(0.8, 1.2), deadline - time.monotonic()))
 
 
 def _find_daemon(target: Target, deadline: float) -> Iterator[Pause]:

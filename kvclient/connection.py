@@ -81,6 +81,9 @@ class Line:
 class Connection(Line):
     """A connection for one thread of one process. It connects when it is first used."""
 
+    _patience = 0.0
+    """Seconds that the socket waits for a reply, as it was last told."""
+
     def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:
         """Return the reply to `request`, which is repeated until one comes; `changes` tells whether it has an id.
 
@@ -97,10 +100,13 @@ class Connection(Line):
     def _exchange(self, request: bytes, seconds: float) -> bytes | None:
         if self._socket is None:
             self._connect(shared_context().socket(zmq.REQ))
+            self._patience = 0.0
         socket = self._socket
         assert socket is not None
         try:
-            socket.setsockopt(zmq.RCVTIMEO, max(1, int(seconds * 1000)))
+            if seconds != self._patience:
+                socket.setsockopt(zmq.RCVTIMEO, max(1, int(seconds * 1000)))
+                self._patience = seconds
             socket.send(request)
             reply: bytes = socket.recv()
         except BaseException as error:
