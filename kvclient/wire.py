@@ -42,7 +42,7 @@ def plain(op: str) -> bytes:
 
 
 # What json.loads comes to, without its looking for the encoding and for white space: half the time for a short reply.
-_scan = json.JSONDecoder().scan_once
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # typeshed leaves it out
 
 
 def decode(reply: bytes) -> dict[str, Any]:

@@ -81,6 +81,13 @@ class Daemon:
             self.process.send_signal(number)
         return self.process.wait(timeout=60)
 
+    def freeze(self) -> None:
+        """Stop the process from running, and return when it does not any more."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+        state = Path(f"/proc/{self.process.pid}/stat")
+        wait_until(lambda: state.read_text().rpartition(")")[2].split()[0] == "T")
+
     def kill(self) -> None:
         self.stop(signal.SIGKILL)
 

@@ -15,7 +15,7 @@ from kvclient import Client, DaemonUnavailableError, DataStoreError, RequestTime
 @pytest.fixture
 def stopped(daemon):
     """A daemon that is there and does nothing until SIGCONT."""
-    daemon.process.send_signal(signal.SIGSTOP)
+    daemon.freeze()
     yield daemon
     daemon.process.send_signal(signal.SIGCONT)
 
@@ -39,7 +39,7 @@ def test_a_late_reply_is_nobodys(daemon):
     """A reply that comes after its call timed out is not taken for that of the next call."""
     store = Client(daemon.endpoint)
     store.batch_create({"key1": "value1", "key2": "value2"})
-    daemon.process.send_signal(signal.SIGSTOP)
+    daemon.freeze()
     store.timeout = 0.1
     for _ in range(3):
         with pytest.raises(RequestTimeoutError):
@@ -130,7 +130,7 @@ def test_a_call_lives_through_a_restart(daemon):
     """A call that is waiting when its daemon is killed is answered by the next daemon."""
     store = Client(daemon.endpoint, timeout=60)
     store.create("key1", 1)
-    daemon.process.send_signal(signal.SIGSTOP)
+    daemon.freeze()
     answers = []
     thread = threading.Thread(target=lambda: answers.append(store.create("key2", 2)))
     thread.start()
@@ -146,7 +146,7 @@ def test_a_daemon_that_does_not_come_back(daemon):
     """If the daemon went away in the middle of a change, the error says that it may have been carried out."""
     store = Client(daemon.endpoint, timeout=1)
     store.create("key1", 1)
-    daemon.process.send_signal(signal.SIGSTOP)
+    daemon.freeze()
     errors = []
 
     def delete():
