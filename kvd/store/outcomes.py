@@ -6,6 +6,8 @@ A refusal changed nothing and is kept in memory only: after a restart it is deci
 because nobody has heard the first.
 """
 
+from collections.abc import Mapping
+
 from kvclient.errors import DataStoreError, RequestError
 
 MOST_CLIENTS = 1024
@@ -16,6 +18,19 @@ Result = int | DataStoreError
 """The revision of a success, or why it was refused."""
 
 
+def recall(latest: Mapping[str, tuple[int, Result]], client: str, number: int) -> Result | None:
+    """Return the outcome of a request among the `latest` ones, None if the request is new.
+
+    Raises `RequestError` if the client has since sent another.
+    """
+    known = latest.get(client)
+    if known is None or known[0] < number:
+        return None
+    if known[0] > number:
+        raise RequestError(f"Request {client}:{number} is older than {client}:{known[0]}, which was already answered.")
+    return known[1]
+
+
 class Outcomes:
     """The latest outcome of each client, in the order in which they were heard of."""
 
@@ -23,18 +38,8 @@ class Outcomes:
         self._latest: dict[str, tuple[int, Result]] = dict(list(durable.items())[-MOST_CLIENTS:])
 
     def find(self, client: str, number: int) -> Result | None:
-        """Return the outcome if this request is the client's latest, None if it is new.
-
-        Raises `RequestError` if the client has since sent another.
-        """
-        known = self._latest.get(client)
-        if known is None or known[0] < number:
-            return None
-        if known[0] > number:
-            raise RequestError(
-                f"Request {client}:{number} is older than {client}:{known[0]}, which was already answered."
-            )
-        return known[1]
+        """Return the outcome if this request is the client's latest, None if it is new. Raises as `recall`."""
+        return recall(self._latest, client, number)
 
     def add(self, client: str, number: int, result: Result) -> None:
         """Note an outcome, in place of the client's former one."""

@@ -22,7 +22,7 @@ from kvclient.rules import check_key, check_ttl, check_value_size, summary
 from kvd.engine import NEVER, Commit, Compaction, Engine, Entry, Put
 from kvd.store.expiry import Expiry, is_expired
 from kvd.store.operations import Create, Delete, Operation, Sweep
-from kvd.store.outcomes import Outcomes, Result, split_id
+from kvd.store.outcomes import Outcomes, Result, recall, split_id
 
 # Where less than this is left for the records of what a sweep removes, a compaction does its work.
 _SWEEP_BYTES = 256
@@ -101,9 +101,6 @@ class Store:
                 break
             except DataStoreError as error:
                 group.results.append(error)
-                if operation.id is not None:
-                    client, number = split_id(operation.id)
-                    group.heard.setdefault(client, (number, error))
         if group.revision != self._engine.revision:
             group.staged = self._engine.stage(Commit(group.revision, group.changes, group.durable))
         return group
@@ -113,18 +110,20 @@ class Store:
         if operation.id is None:
             return self._decide(operation, group, now, None)
         client, number = split_id(operation.id)
-        if client in group.heard and group.heard[client][0] == number:
-            return group.heard[client][1]
-        known = self._outcomes.find(client, number)
+        known = recall(group.heard, client, number)
+        if known is None:
+            known = self._outcomes.find(client, number)
         if known is not None:
             return known
-        result = self._decide(operation, group, now, client)
-        group.heard[client] = (number, result)
-        if isinstance(result, int):
-            group.durable[client] = (number, result)
-        return result
+        try:
+            revision = self._decide(operation, group, now, client)
+        except DataStoreError as error:
+            group.heard[client] = (number, error)
+            raise
+        group.heard[client] = group.durable[client] = (number, revision)
+        return revision
 
-    def _decide(self, operation: Operation, group: Group, now: float, client: str | None) -> Result:
+    def _decide(self, operation: Operation, group: Group, now: float, client: str | None) -> int:
         match operation:
             case Create():
                 changes = self._create(operation, group, now)

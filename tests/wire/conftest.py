@@ -30,14 +30,13 @@ def connect(context):
         socket.close()
 
 
-def exchange(socket, request):
-    """Send bytes, or what is to be JSON, and return the reply's JSON."""
-    socket.send(request if isinstance(request, bytes) else json.dumps(request).encode())
-    return json.loads(socket.recv())
-
-
 @pytest.fixture
 def ask(connect, shared_daemon):
-    """Ask a daemon that other tests use too."""
+    """Ask a daemon that other tests use too: send bytes, or what is to be JSON, and return the reply's JSON."""
     socket = connect(shared_daemon.endpoint)
-    return lambda request: exchange(socket, request)
+
+    def ask(request):
+        socket.send(request if isinstance(request, bytes) else json.dumps(request).encode())
+        return json.loads(socket.recv())
+
+    return ask
