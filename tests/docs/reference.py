@@ -1,0 +1,66 @@
+"""The reference of the command lines, made from their help: `python tests/docs/reference.py` writes docs/kvctl.md."""
+
+from collections.abc import Iterator
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+import typer
+
+PATH = Path(__file__).parents[2] / "docs" / "kvctl.md"
+
+_INTRODUCTION = """\
+# The commands
+
+What `--help` says of every command of `kvctl` and `kvd`. Data goes to standard output, everything else to standard
+error; with `--json`, results and errors are JSON. `kvctl read` prints a value indented on a terminal and as one line in
+a pipe.
+
+| exit code | when |
+|---|---|
+| 0 | done |
+| 1 | any other error |
+| 2 | usage, invalid JSON, invalid key, value or TTL |
+| 3 | KeyNotFoundError |
+| 4 | KeyExistsError, RevisionMismatchError |
+| 5 | a limit: KeyTooLongError, ValueTooLargeError, BatchTooLargeError, StoreFullError |
+| 6 | no daemon could be reached, or no answer in time |
+"""
+
+
+def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
+    """Yield the name of a command and the command, and the same of all below it."""
+    yield name, command
+    for sub, below in sorted(getattr(command, "commands", {}).items()):
+        if not below.hidden:
+            yield from commands(below, f"{name} {sub}")
+
+
+def section(name: str, command: Any) -> str:
+    """Return what the reference says of one command. (The help's layout is another in each version of Typer.)"""
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option" and "completion" not in p.name]
+    usage = " ".join([name, *(["[OPTIONS]"] if options else []), *(p.metavar or p.name.upper() for p in arguments)])
+    parts = [f"## {name}", f"`{usage}`", *cleandoc(command.help or "").split("\n\n")]
+    rows = [(p.metavar or p.name.upper(), p.help) for p in arguments]
+    rows += [(" ".join([", ".join(p.opts), p.metavar or ""]).strip(), p.help) for p in options]
+    if rows:
+        parts.append(
+            "\n".join(["| | |", "|---|---|", *(f"| `{what}` | {' '.join(text.split())} |" for what, text in rows)])
+        )
+    return "\n\n".join(part.replace("\b\n", "") for part in parts) + "\n"
+
+
+def reference() -> str:
+    """Return the reference."""
+    from kvclient.cli.app import app as kvctl
+    from kvd.__main__ import app as kvd
+
+    parts = [_INTRODUCTION]
+    for app, name in ((kvctl, "kvctl"), (kvd, "kvd")):
+        parts += [section(*found) for found in commands(typer.main.get_command(app), name)]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    PATH.write_text(reference())

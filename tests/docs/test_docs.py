@@ -1,0 +1,79 @@
+"""What README and docs/ say is true: their examples are run, their tables compared with the program."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import reference
+from processes import environment, kvctl
+
+from kvd.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+
+
+@pytest.fixture
+def autostarted(directory):
+    """A home in which the first use starts a daemon, which ends with the test."""
+    yield directory
+    kvctl("stop", directory=directory)
+
+
+def test_python_of_the_readme_runs(autostarted):
+    """The example of the Python API does what its comments say."""
+    (block,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
+    check = "\nprint(store.read('key3'))\ntry:\n    store.read('key1')\nexcept KeyError as error:\n    print(error)\n"
+    run = subprocess.run(
+        [sys.executable, "-c", block + check],
+        env=environment(autostarted),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert "" == run.stderr
+    assert "{'name': 'value3'}\nKey 'key1' does not exist, or has expired.\n" == run.stdout
+
+
+def test_examples_of_the_wire_are_answered_so(daemon):
+    """Each request of docs/wire.md gets the reply beside it, but for numbers that differ from run to run."""
+    (block,) = re.findall(r"^```\n(\{.*?)^```", (ROOT / "docs" / "wire.md").read_text(), re.MULTILINE | re.DOTALL)[:1]
+    examples = [line.split("→") for line in block.splitlines() if line.startswith("{")]
+
+    assert len(examples) >= 8
+    for request, documented in examples:
+        reply = json.loads(daemon.ask(request.strip().encode()))
+        shown = json.loads(documented.strip().replace(",…", ""))
+
+        assert shown.keys() == reply.keys(), request
+        assert [shown["ok"], shown.get("value")] == [reply["ok"], reply.get("value")]
+    daemon.process.wait(timeout=30)
+
+
+def test_every_setting_is_documented_with_its_default():
+    """The table of docs/settings.md has a row for each setting, with the default that it has."""
+    rows = re.findall(r"^\| `(\w+)` \| `?([^|`]+)`? \|", (ROOT / "docs" / "settings.md").read_text(), re.MULTILINE)
+    documented = dict(rows)
+
+    assert list(Settings.model_fields) == [name for name, _ in rows]
+    for name, field in Settings.model_fields.items():
+        if field.default is not None:
+            assert str(field.default) == documented[name].strip()
+
+
+def test_command_reference_is_current():
+    """docs/kvctl.md is what `python tests/docs/reference.py` writes."""
+    assert reference.reference() == reference.PATH.read_text()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    """Every link to a file of the repository names one that is there."""
+    targets = re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
+
+    assert [] == [target for target in targets if not (page.parent / target).exists()]
