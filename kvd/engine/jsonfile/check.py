@@ -160,7 +160,7 @@ def _take(fd: int, commit: Found, report: Report) -> None:
     if unread(commit):
         report.suspicious.append(f"{_place(fd, commit.start)}: a commit with bytes that are no entry")
     report.revision = max(report.revision, commit.revision)
-    for key, entry, _ in entries(commit):
+    for key, entry in entries(commit):
         if entry is None:
             report.keys.pop(key, None)
             continue

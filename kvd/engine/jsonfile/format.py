@@ -102,21 +102,33 @@ def stated_stop(data: bytes, position: int) -> int | None:
     return marker.end() + int(marker[4]) if marker is not None else None
 
 
-def entries(commit: Found) -> Iterator[tuple[str, Entry | None, int]]:
-    """Yield each key of a commit with its new entry (None: removed) and the bytes that it takes in the file."""
+Row = tuple[str, int, int, int, float, int]
+"""An entry as it is read: key, the value's offset and length, revision (0: removed), expiry, bytes of the line."""
+
+
+def rows(commit: Found) -> Iterator[Row]:
+    """Yield the entries of a commit, as plain tuples: a large file has millions of them."""
     base, body = commit.body_at, commit.body
+    match, find = _entry_head.match, body.find
     stop = -1
     # The value is not looked at: a line's end is found ten times as fast.
-    while (head := _entry_head.match(body, stop + 1)) and (stop := body.find(b"\n", head.end())) > 0:
+    while (head := match(body, stop + 1)) and (stop := find(b"\n", head.end())) > 0:
         name, revision, expires_at = head.groups()
-        key = name[1:-1].decode() if b"\\" not in name else json.loads(name)
         start = head.end()
-        size = stop + 2 - head.start(1)
-        if revision is None:
-            yield key, None, size
-        else:
-            expiry = float(expires_at) if expires_at is not None else NEVER
-            yield key, Entry(base + start, stop - 1 - start, int(revision), expiry), size
+        yield (
+            name[1:-1].decode() if b"\\" not in name else json.loads(name),
+            base + start,
+            stop - 1 - start,
+            0 if revision is None else int(revision),
+            NEVER if expires_at is None else float(expires_at),
+            stop + 2 - head.start(1),
+        )
+
+
+def entries(commit: Found) -> Iterator[tuple[str, Entry | None]]:
+    """Yield each key of a commit with its new entry, None if it was removed."""
+    for key, offset, length, revision, expires_at, _ in rows(commit):
+        yield key, Entry(offset, length, revision, expires_at) if revision else None
 
 
 def unread(commit: Found) -> bytes:

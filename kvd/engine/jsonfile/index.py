@@ -5,10 +5,10 @@ would take twice that.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from kvd.engine import NEVER, Entry
-from kvd.engine.jsonfile.format import entry_bytes
+from kvd.engine.jsonfile.format import Row, entry_bytes
 
 _packed = struct.Struct("<QIQd")
 
@@ -34,6 +34,16 @@ class Index:
             self.remove(key)
         self._entries[key] = _packed.pack(*entry)
         self.live_bytes += size
+
+    def fill(self, rows: Iterable[Row]) -> None:
+        """Take over the entries of a file, in their order."""
+        entries, pack = self._entries, _packed.pack
+        for key, address, length, revision, expires_at, size in rows:
+            if key in entries:
+                self.remove(key)
+            if revision:
+                entries[key] = pack(address, length, revision, expires_at)
+                self.live_bytes += size
 
     def remove(self, key: str) -> Entry | None:
         """Forget the key and return its entry, if it is there."""

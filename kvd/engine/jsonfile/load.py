@@ -3,12 +3,12 @@
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from kvclient.errors import StoreCorruptError
-from kvd.engine.jsonfile.format import CLOSING, HEADER, entries
+from kvd.engine.jsonfile.format import CLOSING, HEADER, Row, rows
 from kvd.engine.jsonfile.index import Index
 from kvd.engine.jsonfile.scan import Damage, commits, damage_at, has_header
 from kvd.engine.jsonfile.snapshot import pwrite_all
@@ -40,19 +40,20 @@ def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
     size = os.fstat(fd).st_size
     end, revision = len(HEADER), 0
     outcomes = Outcomes()
-    told = end
-    for commit in commits(fd, end, size):
-        for key, entry, length in entries(commit):
-            if entry is None:
-                index.remove(key)
-            else:
-                index.put(key, entry, length)
-        if commit.ids is not None:
-            outcomes.add(commit.ids)
-        end, revision = commit.stop, commit.revision
-        if end - told >= _PROGRESS_BYTES:
-            told = end
-            progress(end, size)
+
+    def verified() -> Iterator[Row]:
+        nonlocal end, revision
+        told = end
+        for commit in commits(fd, end, size):
+            yield from rows(commit)
+            if commit.ids is not None:
+                outcomes.add(commit.ids)
+            end, revision = commit.stop, commit.revision
+            if end - told >= _PROGRESS_BYTES:
+                told = end
+                progress(end, size)
+
+    index.fill(verified())
     if damage := damage_at(fd, end, size, revision):
         if not damage.torn:
             raise _corrupt(path, damage)

@@ -12,7 +12,7 @@ from kvclient.errors import DataStoreError, StoreCorruptError
 from kvd.engine import Put
 from kvd.engine.jsonfile.check import Report, examine
 from kvd.engine.jsonfile.conversion import keep
-from kvd.engine.jsonfile.format import Found, entries
+from kvd.engine.jsonfile.format import Found, rows
 from kvd.engine.jsonfile.index import Index
 from kvd.engine.jsonfile.load import Outcomes
 from kvd.engine.jsonfile.lock import Lock
@@ -79,10 +79,6 @@ def _rewrite(fd: int, path: Path, report: Report) -> Path:
 
 
 def _take(commit: Found, index: Index, outcomes: Outcomes) -> None:
-    for key, entry, size in entries(commit):
-        if entry is None:
-            index.remove(key)
-        else:
-            index.put(key, entry, size)
+    index.fill(rows(commit))
     if commit.ids is not None:
         outcomes.add(commit.ids)
