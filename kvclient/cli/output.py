@@ -44,5 +44,7 @@ def report(error: DataStoreError) -> int:
 
 def show(value: Any) -> None:
     """Print a JSON value: indented for a person, in one line for a program."""
+    if sys.stdout is None:
+        raise DataStoreError("The output cannot be written: standard output is closed.")
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
     print(json.dumps(value, ensure_ascii=plain, indent=2 if sys.stdout.isatty() else None))

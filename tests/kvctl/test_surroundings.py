@@ -1,0 +1,216 @@
+"""kvctl in the surroundings that programs meet: terminals, pipes that close, other encodings, Ctrl-C, signals."""
+
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+
+import pytest
+from processes import KVCTL, environment, kvctl, wait_until
+
+from kvclient import Client
+
+
+@pytest.fixture
+def store(shared_daemon):
+    with Client(shared_daemon.endpoint) as store:
+        yield store
+
+
+@pytest.fixture
+def launch(shared_daemon, directory):
+    """Start kvctl with descriptors of one's own; it ends with the test."""
+    processes = []
+
+    def launch(*arguments, endpoint=shared_daemon.endpoint, variables=(), **options):
+        environ = environment(directory, KVD_ENDPOINT=endpoint, **dict(variables))
+        processes.append(subprocess.Popen([*KVCTL, *arguments], env=environ, **options))
+        return processes[-1]
+
+    yield launch
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def on_a_terminal(launch, *arguments):
+    """Return what a command prints on a terminal."""
+    ours, its = pty.openpty()
+    process = launch(*arguments, stdout=its, stderr=its)
+    os.close(its)
+    printed = b""
+    try:
+        while chunk := os.read(ours, 4096):
+            printed += chunk
+    except OSError:  # how a terminal tells that its last user is gone
+        pass
+    os.close(ours)
+    assert 0 == process.wait(timeout=30)
+    return printed.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_indented_json(launch, store, key):
+    """A person reads it in lines, a pipe gets one line."""
+    store.create(key, {"name": ["value1"]})
+
+    assert '{\n  "name": [\n    "value1"\n  ]\n}\n' == on_a_terminal(launch, "read", key)
+
+
+@pytest.mark.parametrize("arguments", [("read", "KEY"), ("read", "KEY", "--json"), ("status",)], ids=" ".join)
+def test_a_closed_pipe_is_no_traceback(launch, store, key, arguments):
+    """`kvctl read KEY | head -c 0`: the reader has enough, and nothing is said of it."""
+    store.create(key, "x" * 10_000)
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    process = launch(*(key if each == "KEY" else each for each in arguments), stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+
+    assert (None, b"") == process.communicate(timeout=30)
+    assert 1 == process.returncode
+
+
+@pytest.mark.parametrize("arguments", [("read", "KEY"), ("read", "KEY", "--json"), ("read", "missing")], ids=" ".join)
+def test_closed_standard_streams_are_no_traceback(directory, shared_daemon, store, key, arguments):
+    """As a service manager may start it: `kvctl … >&- 2>&-`."""
+    store.create(key, 1)
+    shell = 'exec "$@" <&- >&-'
+    arguments = [key if each == "KEY" else each for each in arguments]
+    done = subprocess.run(
+        ["sh", "-c", shell, "sh", *KVCTL, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=30,
+        env=environment(directory, KVD_ENDPOINT=shared_daemon.endpoint),
+    )
+
+    assert "Traceback" not in done.stderr
+    assert 1 == done.stderr.count("\n")
+    assert (3 if "missing" in arguments else 1) == done.returncode
+
+
+def test_errors_do_not_turn_into_data(directory, shared_daemon):
+    """With standard error closed, `kvctl read missing 2>&-` prints nothing at all."""
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" 2>&-', "sh", *KVCTL, "read", "missing"],
+        stdout=subprocess.PIPE,
+        check=False,
+        timeout=30,
+        env=environment(directory, KVD_ENDPOINT=shared_daemon.endpoint),
+    )
+
+    assert (3, b"") == (done.returncode, done.stdout)
+
+
+def test_a_full_disk_is_told(launch, store, key):
+    """Output that could not be written is not passed over in silence."""
+    store.create(key, 1)
+    with open("/dev/full", "w") as full:
+        process = launch("read", key, stdout=full, stderr=subprocess.PIPE)
+        _, errors = process.communicate(timeout=30)
+
+    assert 1 == process.returncode
+    assert b"Traceback" not in errors
+    assert b"No space left on device" in errors
+
+
+@pytest.mark.parametrize("arguments", [("read", "KEY"), ("create", "KEY", "1")], ids=" ".join)
+def test_ctrl_c_ends_a_command_that_waits(launch, daemon, key, arguments):
+    """Exit code 130, as of other commands, and no traceback."""
+    daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        process = launch(
+            *(key if each == "KEY" else each for each in arguments), endpoint=daemon.endpoint, stderr=subprocess.PIPE
+        )
+        wait_until(lambda: sockets(process) > 0)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=30)
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
+
+    assert 130 == process.returncode
+    assert b"Traceback" not in errors
+
+
+def sockets(process):
+    """The number of sockets that a process has open: some once it talks to the daemon."""
+    count = 0
+    for descriptor in os.scandir(f"/proc/{process.pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            count += os.readlink(descriptor).startswith("socket:")
+    return count
+
+
+def test_no_answer_in_time(run, daemon, key):
+    """Exit code 6, and whether the request may have been carried out."""
+    daemon.process.send_signal(signal.SIGSTOP)
+    try:
+        done = run("create", key, "1", "--endpoint", daemon.endpoint, "--timeout", "0.2")
+    finally:
+        daemon.process.send_signal(signal.SIGCONT)
+
+    assert (6, "") == (done.returncode, done.stdout)
+    assert "within 0.2 s. The request may have been carried out" in done.stderr
+
+
+PLAIN = {"LANG": "C", "LC_ALL": "C"}
+
+
+def test_where_the_output_is_not_utf_8_values_are_ascii(run, store, key):
+    """Other characters are escaped: still the same JSON."""
+    store.create(key, "😀 ü")
+    done = run("read", key, **PLAIN, PYTHONIOENCODING="latin-1")
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.isascii()
+    assert "😀 ü" == json.loads(done.stdout)
+
+
+def test_without_a_locale_arguments_are_still_utf_8(run, store, key):
+    """Keys and values arrive as they were typed, and errors show them somehow."""
+    special = f"{key}ü"
+
+    assert 0 == run("create", special, '"😀"', **PLAIN).returncode
+    assert "😀" == store.read(special)
+    done = run("create", special, "1", **PLAIN)
+    assert (4, "") == (done.returncode, done.stdout)
+    assert key in done.stderr
+
+
+@pytest.mark.parametrize("variables", [{}, PLAIN], ids=["utf-8", "C"])
+def test_arguments_that_are_no_utf_8(launch, variables):
+    """Bytes that are no text are an invalid key or value, with exit code 2 and one line."""
+    for arguments in ([b"read", b"\xff\xfe"], [b"create", b"a\xff", b"1"], [b"create", b"key", b'"\xff"']):
+        process = launch(*arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, variables=variables)
+        output, errors = process.communicate(timeout=30)
+
+        assert (2, b"", 1) == (process.returncode, output, errors.count(b"\n"))
+        assert b"lone surrogate" in errors
+
+
+def test_standard_input_that_is_no_utf_8(launch):
+    """The message names the byte."""
+    process = launch("create", "key", "-", stdin=subprocess.PIPE, stderr=subprocess.PIPE)
+    _, errors = process.communicate(b'"a\xff"', timeout=30)
+
+    assert (2, b"kvctl: Standard input is not UTF-8: byte 2 is 0xff.\n") == (process.returncode, errors)
+
+
+def test_reading_starts_a_daemon_where_none_runs(directory):
+    """The first command on a new machine just works, and `stop` ends what it started."""
+    read = kvctl("read", "key1", "--timeout", "60", directory=directory)
+    created = kvctl("create", "key1", "1", directory=directory)
+    stopped = kvctl("stop", directory=directory)
+
+    assert (3, 0, 0) == (read.returncode, created.returncode, stopped.returncode)
+    assert {"revision": 1, "value": 1} == json.loads((directory / "Documents" / "data_store.json").read_text())["key1"]
+
+
+def test_ping_status_and_stop_start_none(directory):
+    """Asking whether a daemon runs is no reason to start one."""
+    for command in ("ping", "status", "stop"):
+        assert 6 == kvctl(command, "--timeout", "0.1", directory=directory).returncode
+    assert not (directory / "Documents").exists()
