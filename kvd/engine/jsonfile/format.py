@@ -42,7 +42,7 @@ _marker = re.compile(
 )
 # A marker at the start of a line: what a commit after damaged bytes is recognised by. One damaged byte among the spaces
 # before it does not hide it. (A user's line starts with `,"` and no empty name, or is not the start of a line.)
-line_marker = re.compile(rb'\n *[^ \n]? *(?=,"":\{"crc":"[0-9a-f]{8}","bytes":)')
+line_marker = re.compile(rb'\n *+[^ \n,]?+ *+(?=,"":\{"crc":"[0-9a-f]{8}","bytes":)')
 _header = re.compile(rb'\{"":\{"crc":"([0-9a-f]{8})",("kvd":(\d{1,9})\})')
 _entry = re.compile(
     rb",(" + _string + rb'):(?:null|\{"revision":(\d+)(?:,"expires_at":([0-9.e+-]+))?,"value":(.*)\}) *\n'

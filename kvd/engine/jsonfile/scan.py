@@ -61,7 +61,7 @@ def commits(fd: int, start: int, size: int) -> Iterator[Found]:
         needed = position + _LONGEST_MARKER if found is None else found
         if needed <= len(data) or end >= size or (found is not None and base + found > size):
             return
-        data = data[position:] + os.pread(fd, max(_CHUNK, needed - len(data)), end)
+        data = data[position:] + os.pread(fd, min(max(_CHUNK, needed - len(data)), size - end), end)
         base, position = base + position, 0
 
 
@@ -130,12 +130,14 @@ def damage_at(fd: int, position: int, size: int, revision: int) -> Damage | None
 def _next_commit(fd: int, position: int, size: int) -> Found | None:
     """Return the first whole commit at or behind `position`.
 
-    Behind damage that is one that starts on a new line, or where the damaged one says that it ends: its newline may be
-    what is damaged.
+    Behind damage that is one that starts on a new line, or where the damaged one (at the start: the header) should have
+    ended: its newline may be what is damaged.
     """
     if found := next(commits(fd, position, size), None):
         return found
-    stop = stated_stop(os.pread(fd, _LONGEST_MARKER, position), 0)
+    stop = (
+        stated_stop(os.pread(fd, min(_LONGEST_MARKER, size - position), position), 0) if position > 0 else len(HEADER)
+    )
     stated = next(commits(fd, position + stop, size), None) if stop is not None else None
     on_a_line = _commit_on_a_line(fd, position, size)
     return min(filter(None, (stated, on_a_line)), default=None)
@@ -144,7 +146,7 @@ def _next_commit(fd: int, position: int, size: int) -> Found | None:
 def _commit_on_a_line(fd: int, position: int, size: int) -> Found | None:
     base = position
     while base < size:
-        data = os.pread(fd, _CHUNK, base)
+        data = os.pread(fd, min(_CHUNK, size - base), base)
         for match in line_marker.finditer(data):
             if found := next(commits(fd, base + match.end(), size), None):
                 return found

@@ -1,5 +1,6 @@
 """Writing a new data file from entries: for compaction, conversion, repair and rescue."""
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -33,7 +34,8 @@ class Snapshot:
         """Take over owner and permissions of the file that it is to replace."""
         found, own = os.fstat(fd), os.fstat(self.fd)
         if (found.st_uid, found.st_gid) != (own.st_uid, own.st_gid):
-            os.fchown(self.fd, found.st_uid, found.st_gid)
+            with contextlib.suppress(PermissionError):  # a group that is not ours, say
+                os.fchown(self.fd, found.st_uid, found.st_gid)
         os.fchmod(self.fd, stat.S_IMODE(found.st_mode))
 
     def add(self, key: str, put: Put) -> None:

@@ -1,0 +1,143 @@
+"""A small data file, cut at every byte and with every bit flipped: never a wrong value, whatever is damaged."""
+
+import json
+
+import pytest
+from durability_length import LONG
+from stores import Opened, as_others_read, assert_sound, contents, create
+
+from kvclient.errors import StoreCorruptError
+from kvd.engine.jsonfile.format import HEADER, Found
+from kvd.engine.jsonfile.repair import repair
+from kvd.engine.jsonfile.scan import walk
+from kvd.store.operations import Delete
+
+
+def grow(path, clock, *, trimmed, compacted):
+    """Make a file in which every kind of thing occurs."""
+    opened = Opened(path, clock)
+    opened.create("plain", {"name": "value1"}, id="client:1")
+    opened.create("ends", [1, '\n\\"', None], ttl=500)
+    opened.batch({"b1": 1, "b2": '{"', "b3": {"": {"crc": "00000000", "bytes": 1}}}, id="client:2")
+    if compacted:
+        opened.compact()
+    opened.do(Delete("plain"), create("with", "another"), create("wíth", "ünicode 😀", id="other:1"))
+    opened.create("plain", "again")
+    opened.delete("b2", id="client:3")
+    if trimmed:
+        opened.close()
+    else:
+        opened.crash()
+
+
+FORMS = {
+    "closed": {"trimmed": True, "compacted": False},
+    "killed": {"trimmed": False, "compacted": False},
+    "compacted": {"trimmed": True, "compacted": True},
+}
+
+
+@pytest.fixture(params=FORMS)
+def sample(request, memory, clock):
+    path = memory / "sample.json"
+    grow(path, clock, **FORMS[request.param])
+    return path
+
+
+def commits_of(path):
+    with path.open("rb") as file:
+        return [found for found in walk(file.fileno(), path.stat().st_size) if isinstance(found, Found)]
+
+
+def replayed(commits):
+    """Return what commits say, by any JSON parser."""
+    state = {}
+    for commit in commits:
+        for name, entry in json.loads(b'{"":0' + commit.body + b"}").items():
+            state.pop(name, None)
+            if name and entry is not None:
+                state[name] = entry["value"]
+    return state
+
+
+def opens_with(path, clock):
+    """Return what a store opens the file with, None if it refuses to; what it leaves is sound, or untouched."""
+    before = path.read_bytes()
+    try:
+        found = contents(path, clock)
+    except StoreCorruptError:
+        assert before == path.read_bytes()
+        return None
+    assert_sound(path)
+    assert found == as_others_read(path, clock())
+    return found
+
+
+def test_file_cut_anywhere_opens_with_the_commits_before_the_cut(sample, clock):
+    """A file that ends at any byte opens with exactly the commits that are whole in it, or has no whole header."""
+    data = sample.read_bytes()
+    whole = commits_of(sample)
+    cut = sample.with_name("cut.json")
+    for size in range(whole[-1].stop + 10, 0, -1):
+        cut.write_bytes(data[:size])
+        found = opens_with(cut, clock)
+        if size < len(HEADER):
+            assert found is None
+        else:
+            assert replayed(commit for commit in whole if commit.stop <= size) == found
+
+
+def test_flipped_bits_never_give_a_wrong_value(sample, clock):
+    """With any one bit flipped, the file opens with the commits before it or is refused; where every commit is still
+    whole it opens with all of them.
+    """
+    data = sample.read_bytes()
+    whole = commits_of(sample)
+    flipped = sample.with_name("flipped.json")
+    refused = opened = 0
+    for at in {*range(whole[-1].stop), *range(len(data) - 10, len(data))}:
+        flipped.write_bytes(flip(data, at))
+        found = opens_with(flipped, clock)
+        if found is None:
+            refused += 1
+            continue
+
+        opened += 1
+        hurt = [commit for commit in whole if commit.start <= at < commit.stop]
+        assert replayed(commit for commit in whole if not hurt or commit.stop <= at) == found, f"byte {at}"
+    assert refused > 300
+    assert opened > 50
+
+
+def flip(data, at):
+    """Return `data` with one bit of byte `at` flipped."""
+    return data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :]
+
+
+def test_repair_saves_every_commit_but_the_damaged_one(sample, clock):
+    """After a flipped bit, repair saves what every other commit says, and keeps the damaged original."""
+    data = sample.read_bytes()
+    whole = commits_of(sample)
+    broken = sample.with_name("broken.json")
+    repairs = 0
+    for at in range(0, min(whole[-1].stop + 10, len(data)), 1 if LONG else 3):
+        broken.write_bytes(damaged := flip(data, at))
+        kept = repair(broken).kept
+
+        assert_sound(broken)
+        expected = replayed(commit for commit in whole if not commit.start <= at < commit.stop)
+        assert expected == as_others_read(broken, clock()), f"byte {at}"
+        if kept is not None:
+            repairs += 1
+            assert damaged == kept.read_bytes()
+            kept.unlink()
+    assert repairs > 100
+
+
+def test_a_sound_file_is_not_repaired(sample):
+    """Repair of a sound file changes no byte of it and leaves nothing beside it."""
+    data = sample.read_bytes()
+
+    assert repair(sample).kept is None
+    assert data == sample.read_bytes()
+    assert [sample] == [path for path in sample.parent.iterdir() if path.suffix != ".lock"]

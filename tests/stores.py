@@ -1,0 +1,116 @@
+"""A store on a data file in this process, with what tests want to do to it; and the file as other programs see it."""
+
+import json
+import time
+
+from kvclient.errors import DataStoreError
+from kvd.engine.jsonfile.check import check
+from kvd.engine.jsonfile.file import JsonFile
+from kvd.store.operations import Create, Delete, Sweep
+from kvd.store.store import Limits, Store
+
+
+class Opened:
+    """A store on the file at `path`. Like a daemon's, but each call does one thing."""
+
+    def __init__(self, path, clock=time.time, *, sync="always", **limits):
+        self.path = path
+        self.clock = clock
+        limits = Limits(**limits)
+        self.engine = JsonFile(path, sync=sync, max_file_bytes=limits.max_file_bytes)
+        self.store = Store(self.engine, limits, clock)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def do(self, *operations):
+        """Carry out operations in one commit, and return their results: revisions and errors."""
+        group = self.store.decide(operations)
+        try:
+            self.store.write(group)
+        except BaseException:
+            self.store.fail(group)
+            raise
+        self.store.finish(group)
+        return group.results
+
+    def change(self, operation):
+        """Carry out one operation, after a compaction if it takes one; raise if it is refused."""
+        results = self.do(operation)
+        if not results:
+            self.compact()
+            results = self.do(operation)
+        if isinstance(results[0], DataStoreError):
+            raise results[0]
+        return results[0]
+
+    def create(self, key, value, ttl=None, id=None):  # noqa: A002
+        return self.change(create(key, value, ttl, id))
+
+    def batch(self, items, ttl=None, id=None):  # noqa: A002
+        return self.change(Create({key: encoded(value) for key, value in items.items()}, ttl, id))
+
+    def delete(self, key, id=None):  # noqa: A002
+        return self.change(Delete(key, id))
+
+    def sweep(self, most=1000):
+        return self.change(Sweep(most))
+
+    def read(self, key):
+        return json.loads(self.store.read(key)[0])
+
+    def contents(self):
+        """Return all that `read` finds."""
+        found = {}
+        for key in self.engine._index.keys():  # noqa: SIM118
+            try:
+                found[key] = self.read(key)
+            except KeyError:
+                continue
+        return found
+
+    def compact(self):
+        for job in self.store.compact():
+            if job is not None:
+                job.run()
+
+    def close(self):
+        self.engine.close()
+
+    def crash(self):
+        """Leave the file as a process that is killed leaves it."""
+        self.engine.abandon()
+
+
+def create(key, value, ttl=None, id=None):  # noqa: A002
+    return Create({key: encoded(value)}, ttl, id)
+
+
+def encoded(value):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def contents(path, clock=time.time):
+    """Open a file, return all that is in it, and close it."""
+    with Opened(path, clock) as opened:
+        return opened.contents()
+
+
+def as_others_read(path, now=None):
+    """Return keys and values as any program sees them that can read JSON: the last of equal names counts."""
+    document = json.loads(path.read_bytes())
+    now = time.time() if now is None else now
+    return {
+        key: entry["value"]
+        for key, entry in document.items()
+        if key and entry is not None and not ("expires_at" in entry and entry["expires_at"] <= now)
+    }
+
+
+def assert_sound(path):
+    """Have `kvd check`'s own examination find nothing at all to say against the file."""
+    report = check(path)
+    assert ([], []) == (report.gaps, report.suspicious)
