@@ -100,7 +100,8 @@ class Store:
             except _Waits:
                 break
             except DataStoreError as error:
-                group.results.append(error)
+                # It may be remembered for long, and its traceback would keep all of this call alive.
+                group.results.append(error.with_traceback(None))
         if group.revision != self._engine.revision:
             group.staged = self._engine.stage(Commit(group.revision, group.changes, group.durable))
         return group
