@@ -54,7 +54,9 @@ def default_endpoint(store: str) -> str:
 
 
 def socket_path(endpoint: str) -> Path | None:
-    """Return an `ipc://` endpoint's path, None for another transport. Raises `DataStoreError` if it is too long."""
+    """Return an `ipc://` endpoint's path, None for another transport. Raises `DataStoreError` if it cannot be one."""
+    if "://" not in endpoint:
+        raise DataStoreError(f"An endpoint is an address such as ipc:///run/user/1000/kvd/work.sock, not {endpoint!r}.")
     if not endpoint.startswith("ipc://"):
         return None
     path = endpoint.removeprefix("ipc://")

@@ -153,7 +153,8 @@ REFUSED = {
     "key too long": (5, ["create", "k" * 33, "1"], "the limit is 32 (setting max_key_length)"),
     "value too large": (5, ["create", "KEY", f'"{"x" * 16383}"'], "the limit is 16384 (setting max_value_bytes)"),
     "store name": (1, ["read", "KEY", "--store", "../x"], "A store's name has letters"),
-    "endpoint nonsense": (1, ["read", "KEY", "--endpoint", "nonsense"], "The endpoint 'nonsense' cannot be used"),
+    "endpoint nonsense": (1, ["read", "KEY", "--endpoint", "nonsense"], "An endpoint is an address such as"),
+    "no such transport": (1, ["read", "KEY", "--endpoint", "x://y"], "The endpoint 'x://y' cannot be used"),
     "endpoint too long": (1, ["read", "KEY", "--endpoint", f"ipc:///{'x' * 107}"], "a Unix socket's can have 107"),
     "nobody there": (
         6,
