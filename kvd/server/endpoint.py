@@ -99,10 +99,12 @@ def _own(path: Path | None, passed: Mapping[Path, int]) -> int:
 
 
 def _is_at(path: Path, found: os.stat_result) -> bool:
+    """Tell whether the file at `path` is still the one that was found; inode numbers alone are soon used again."""
     try:
-        return os.path.samestat(path.lstat(), found)
+        now = path.lstat()
     except FileNotFoundError:
         return False
+    return os.path.samestat(now, found) and now.st_ctime_ns == found.st_ctime_ns
 
 
 def _check_free(path: Path) -> None:

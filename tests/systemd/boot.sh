@@ -51,7 +51,8 @@ is_running() {
 
 # As logging in does, and logging out.
 start() {
-    local group="/sys/fs/cgroup/user-$id/manager"
+    # Where logind would put it, and by which journald knows whose log lines are which unit's.
+    local group="/sys/fs/cgroup/user.slice/user-$id.slice/user@$id.service"
     mkdir -p "/run/user/$id" "$group"
     mount -t tmpfs -o "mode=700,uid=$id,gid=$(id -g "$user")" machine "/run/user/$id"
     chown "$id" "$group" "$group"/cgroup.{procs,subtree_control,threads}

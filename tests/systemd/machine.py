@@ -45,7 +45,7 @@ def install_programs(directory: Path) -> None:
         /srv/kvd/bin/pip install --quiet --disable-pip-version-check {ROOT}
         chmod --recursive a+rX /srv
     """
-    for program in ("writer.py", "probe.py"):
+    for program in ("writer.py", "probe.py", "hanging.py"):
         shutil.copy(Path(__file__).with_name(program), directory)
     command = ["unshare", "--mount", "--propagation", "private", "bash", "-euc", script]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
@@ -131,8 +131,9 @@ class Machine:
 
     def write(self, path: str, text: str) -> None:
         """Write a file of the user's, by its path in the home directory."""
-        self.run("mkdir", "--parents", os.path.dirname(path) or ".")  # noqa: PTH120
+        self.run("mkdir", "--parents", os.path.dirname(path) or ".")
         (self.home / path).write_text(text)
+        os.chown(self.home / path, int(self.uid), -1)
         self.run("systemctl", "--user", "daemon-reload")
 
     def log_out_and_in(self) -> None:

@@ -1,0 +1,22 @@
+"""A daemon whose loop, and nothing else in it, hangs once when ~/Documents/hang appears."""
+
+import time
+from pathlib import Path
+
+from kvd.__main__ import main
+from kvd.server.upkeep import Upkeep
+
+step = Upkeep.step
+
+
+def hang(upkeep, **arguments):
+    sign = Path.home() / "Documents/hang"
+    if sign.exists():
+        sign.unlink()
+        while True:
+            time.sleep(0.1)
+    step(upkeep, **arguments)
+
+
+Upkeep.step = hang
+main()

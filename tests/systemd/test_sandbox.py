@@ -1,0 +1,61 @@
+"""What the service cannot do, tried from inside the installed unit; outside it, the same user can."""
+
+import json
+import re
+
+import pytest
+from machine import PYTHON
+from processes import wait_until
+
+
+@pytest.fixture
+def attempts(installed):
+    """What came of each attempt of probe.py in the unit, and outside it."""
+    installed.run("touch", "/tmp/of-another")
+    outside = json.loads(installed.run(PYTHON, "/srv/probe.py").stdout)
+    installed.write(
+        ".config/systemd/user/kvd.service.d/test.conf",
+        f"[Service]\nType=oneshot\nRestart=no\nExecStart=\nExecStart={PYTHON} /srv/probe.py\n",
+    )
+    installed.systemctl("start", "kvd.service")
+    said = wait_until(lambda: re.search(r"^\{.*\}$", installed.journal("kvd.service"), re.MULTILINE))
+    return json.loads(said[0]), outside
+
+
+def test_effects(attempts):
+    """Only the data file's directory can be written; no internet, no executable memory, no devices, no namespaces."""
+    inside, outside = attempts
+
+    assert inside.pop("network namespace") != outside.pop("network namespace")
+    assert set(outside.values()) == {"done"}
+    assert inside == {
+        "write beside the data file": "done",
+        "write to the home directory": "Read-only file system",
+        "write to the configuration": "Read-only file system",
+        "write to the runtime directory": "Read-only file system",
+        "see others' temporary files": "No such file or directory",
+        "see the host's devices": "No such file or directory",
+        "open a Unix socket": "done",
+        "open an internet socket": "Address family not supported by protocol",
+        "map memory to write and execute": "Operation not permitted",
+        "make a namespace": "refused",
+    }
+
+
+def test_exposure(installed):
+    """The exposure that systemd computes is 2.0 or better."""
+    said = installed.run("systemd-analyze", "--user", "security", "--no-pager", "kvd.service").stdout
+
+    assert float(re.search(r"Overall exposure level for kvd\.service: ([\d.]+)", said)[1]) <= 2.0
+
+
+def test_a_tcp_endpoint(machine):
+    """Where the settings name a TCP endpoint, the service may use the internet families and has no socket unit."""
+    machine.write(".config/kvd/config.toml", 'endpoint = "tcp://127.0.0.1:7411"\n')
+
+    machine.kvctl("service", "install")
+
+    machine.kvctl("create", "key1", "1")
+    assert machine.kvctl("read", "key1").stdout == "1\n"
+    assert machine.show("kvd.service", "ActiveState") == "active"
+    assert machine.show("kvd.socket", "LoadState") == "not-found"
