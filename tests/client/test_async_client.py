@@ -1,0 +1,235 @@
+"""`AsyncClient`: the same store for asyncio, with many calls at once and calls that are cancelled."""
+
+import asyncio
+import inspect
+import pickle
+import signal
+import sys
+
+import pytest
+
+from kvclient import AsyncClient, Client, DaemonUnavailableError, KeyExistsError, KeyNotFoundError, RequestTimeoutError
+from kvclient.async_client import MOST_CONNECTIONS
+
+
+def test_it_has_the_methods_of_client():
+    """The same names with the same parameters, to be awaited."""
+    methods = {
+        name: inspect.signature(member)
+        for name, member in vars(Client).items()
+        if not name.startswith("_") and callable(member)
+    }
+
+    for name, signature in methods.items():
+        member = getattr(AsyncClient, name)
+        assert inspect.iscoroutinefunction(member)
+        assert signature == inspect.signature(member)
+    assert inspect.signature(Client) == inspect.signature(AsyncClient)
+
+
+def test_the_operations(shared_daemon, key):
+    """Values come back, and refusals are the named errors."""
+
+    async def main():
+        async with AsyncClient(shared_daemon.endpoint) as store:
+            revision = await store.create(key, {"name": "😀"}, ttl=500)
+            assert {"name": "😀"} == await store.read(key)
+            entry = await store.read_entry(key)
+            assert {"key", "value", "revision", "expires_at"} == set(entry)
+            with pytest.raises(KeyExistsError):
+                await store.create(key, 2)
+            assert revision + 1 == await store.batch_create({f"{key}a": 1, f"{key}b": 2})
+            assert revision + 2 == await store.delete(key)
+            with pytest.raises(KeyNotFoundError):
+                await store.read(key)
+            await store.ping()
+            assert shared_daemon.process.pid == (await store.status())["pid"]
+            await store.compact()
+
+    asyncio.run(main())
+
+
+def test_many_tasks_at_once_get_their_own_answers(shared_daemon, key):
+    """More calls than connections, all on one client."""
+
+    async def one(store, number):
+        await store.create(f"{key}-{number}", number)
+        with pytest.raises(KeyExistsError):
+            await store.create(f"{key}-{number}", -1)
+        return await store.read(f"{key}-{number}")
+
+    async def main():
+        async with AsyncClient(shared_daemon.endpoint, timeout=60) as store:
+            return await asyncio.gather(*(one(store, number) for number in range(10 * MOST_CONNECTIONS)))
+
+    assert list(range(10 * MOST_CONNECTIONS)) == asyncio.run(main())
+
+
+def test_a_cancelled_call_never_hands_its_reply_to_the_next(shared_daemon, key):
+    """Calls are cancelled at any moment of their way; every call that is not gets its own answer."""
+
+    async def main():
+        async with AsyncClient(shared_daemon.endpoint, timeout=60) as store:
+            await store.batch_create({f"{key}-{number}": number for number in range(100)})
+            for moment in range(60):
+                cancelled = [asyncio.create_task(store.read(f"{key}-{number}")) for number in range(50)]
+                for _ in range(moment % 12):
+                    await asyncio.sleep(0)
+                for task in cancelled[moment % 3 :: 2]:
+                    task.cancel()
+                answers = await asyncio.gather(*(store.read(f"{key}-{number}") for number in range(50, 100)))
+                assert list(range(50, 100)) == answers
+                for number, task in enumerate(cancelled):
+                    try:
+                        assert number == await task
+                    except asyncio.CancelledError:
+                        assert task.cancelled()
+
+    asyncio.run(main())
+
+
+def test_a_cancelled_change_is_carried_out_at_most_once(shared_daemon, key):
+    """What was cancelled is there or not, and what follows on the same connections is not mistaken for it."""
+
+    async def main():
+        async with AsyncClient(shared_daemon.endpoint, timeout=60) as store:
+            for number in range(100):
+                task = asyncio.create_task(store.create(f"{key}-c{number}", number))
+                for _ in range(number % 7):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await store.create(f"{key}-d{number}", number)
+                assert number == await store.read(f"{key}-d{number}")
+                await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_a_daemon_that_hangs_ends_in_timeouts(daemon):
+    """All calls end, those that were sent and those that waited for their turn, and the client recovers."""
+
+    async def main():
+        async with AsyncClient(daemon.endpoint, timeout=0.5) as store:
+            await store.create("key1", 1)
+            daemon.process.send_signal(signal.SIGSTOP)
+            results = await asyncio.gather(
+                *(store.create(f"key-{number}", number) for number in range(2 * MOST_CONNECTIONS)),
+                *(store.read("key1") for _ in range(10)),
+                return_exceptions=True,
+            )
+            daemon.process.send_signal(signal.SIGCONT)
+            assert {RequestTimeoutError} == {type(result) for result in results}
+            told = [str(result) for result in results]
+            assert all(("may have been carried out" in each) != ("Nothing was changed." in each) for each in told)
+            assert sum("may have been carried out" in each for each in told) >= MOST_CONNECTIONS
+            assert all("Nothing was changed." in each for each in told[-10:])
+            store.timeout = 30
+            assert 1 == await store.read("key1")
+
+    asyncio.run(main())
+
+
+def test_calls_live_through_a_restart(daemon):
+    """Calls under way when the daemon is killed are repeated to the next one, and carried out once."""
+
+    async def main():
+        async with AsyncClient(daemon.endpoint, timeout=60) as store:
+            await asyncio.gather(*(store.create(f"before-{number}", number) for number in range(20)))
+            daemon.process.send_signal(signal.SIGSTOP)
+            calls = [asyncio.create_task(store.create(f"key-{number}", number)) for number in range(20)]
+            await asyncio.sleep(0)
+            daemon.kill()
+            await asyncio.to_thread(daemon.start)
+            assert list(range(21, 41)) == sorted(await asyncio.gather(*calls))
+
+    asyncio.run(main())
+
+
+def test_nobody_listens(directory):
+    """The same error as Client's, without a daemon being started."""
+
+    async def main():
+        async with AsyncClient(f"ipc://{directory}/nobody.sock", timeout=0.1) as store:
+            with pytest.raises(DaemonUnavailableError):
+                await store.read("key1")
+
+    asyncio.run(main())
+
+
+def test_waiting_for_a_daemon_does_not_hold_up_the_loop(directory, start_daemon):
+    """While one call waits for the daemon to come, other tasks go on: here, the one that starts it."""
+
+    async def main():
+        async with AsyncClient(f"ipc://{directory}/store.sock", timeout=60, autostart=False) as store:
+            creating = asyncio.create_task(store.create("key1", 1))
+            await asyncio.sleep(0)
+            await asyncio.to_thread(start_daemon)
+            return await creating
+
+    assert 1 == asyncio.run(main())
+
+
+def test_one_event_loop_after_the_other(shared_daemon, key):
+    """A client serves each asyncio.run anew, and a closed one connects again."""
+    store = AsyncClient(shared_daemon.endpoint)
+    asyncio.run(store.create(key, 1))
+
+    assert 1 == asyncio.run(store.read(key))
+
+    async def close_and_read():
+        await store.close()
+        value = await store.read(key)
+        await store.close()
+        return value
+
+    assert 1 == asyncio.run(close_and_read())
+
+
+def test_closing_lets_calls_under_way_finish(shared_daemon, key):
+    """Their connections close when they are done."""
+
+    async def main():
+        store = AsyncClient(shared_daemon.endpoint, timeout=60)
+        calls = [asyncio.create_task(store.create(f"{key}-{number}", number)) for number in range(50)]
+        await asyncio.sleep(0)
+        await store.close()
+        return await asyncio.gather(*calls)
+
+    assert 50 == len(asyncio.run(main()))
+
+
+def test_it_can_be_pickled(shared_daemon, key):
+    """As Client can: with its endpoint and timeout, without its connections."""
+    store = AsyncClient(shared_daemon.endpoint, timeout=7)
+    asyncio.run(store.create(key, 1))
+
+    twin = pickle.loads(pickle.dumps(store))
+
+    assert (store.endpoint, 7) == (twin.endpoint, twin.timeout)
+    assert 1 == asyncio.run(twin.read(key))
+
+
+def test_importing_kvclient_stays_cheap(python):
+    """asyncio, pydantic and Typer are imported by those who use them."""
+    program = "import sys, kvclient; print({'asyncio', 'zmq.asyncio', 'pydantic', 'typer'} & set(sys.modules))"
+
+    assert "set()" == python(program)
+    assert "AsyncClient" in python("from kvclient import *; print(AsyncClient.__name__)")
+
+
+def test_the_interpreter_ends_with_open_connections(python, shared_daemon):
+    """A program that never closes its client ends without a word."""
+    program = """
+import asyncio, sys
+from kvclient import AsyncClient
+store = AsyncClient(sys.argv[1])
+async def main():
+    await asyncio.gather(*(store.ping() for _ in range(20)))
+asyncio.run(main())
+"""
+    assert "" == python(program, shared_daemon.endpoint)
+
+
+def test_an_unknown_name_is_none_of_kvclient():
+    """The lazy import does not invent attributes."""
+    assert not hasattr(sys.modules["kvclient"], "AsyncStore")
