@@ -119,7 +119,8 @@ class Move:
             self._move(key, self._copied[position])
             if position % (4 * _STEP_ENTRIES) == 0:
                 yield None
-        for position, key in enumerate(self.added):
+        # A copy: commits go on adding, but what they add now is in the new file already.
+        for position, key in enumerate(list(self.added)):
             self._move(key, _NOT_COPIED)
             if position % (4 * _STEP_ENTRIES) == 0:
                 yield None

@@ -328,6 +328,9 @@ class JsonFile:
             yield DiskJob(self._publish, alone=True)
         except BaseException:
             self._move = None
+            self._watch.expect_replacement(None)
+            if self._failed is None and _lies_at(self.path, move.snapshot.fd):  # interrupted behind the rename
+                self._failed = f"The compaction of {self.path} was interrupted. What is on disk shows at the next start."
             move.snapshot.discard()
             raise
         self._previous = (self._fd, self._base)
@@ -359,7 +362,7 @@ class JsonFile:
         try:
             self._move.publish(self.path, self._end, self._max_file_bytes)
         except OSError as error:
-            if os.path.samestat(os.stat(self.path), os.fstat(self._move.snapshot.fd)):
+            if _lies_at(self.path, self._move.snapshot.fd):
                 raise self._fail("put in place for good", error) from None
             raise
 
@@ -419,6 +422,13 @@ class JsonFile:
             self._previous = None
         if self._lock is not None:
             self._lock.release()
+
+
+def _lies_at(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except OSError:
+        return False
 
 
 def full(path: Path, max_file_bytes: int) -> StoreFullError:

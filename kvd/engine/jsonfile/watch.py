@@ -37,10 +37,10 @@ class Watch:
         self._last = last[-_COMPARED:]
         self._last_at = offset + len(last) - len(self._last)
 
-    def expect_replacement(self, fd: int) -> None:
-        """Take note that the file `fd` is about to be renamed to the path."""
-        found = os.fstat(fd)
-        self._successor = (found.st_dev, found.st_ino)
+    def expect_replacement(self, fd: int | None) -> None:
+        """Take note that the file `fd` is about to be renamed to the path; None: that it is not, after all."""
+        found = os.fstat(fd) if fd is not None else None
+        self._successor = (found.st_dev, found.st_ino) if found is not None else None
 
     def replaced(self, fd: int) -> None:
         """Take note that it has been."""
