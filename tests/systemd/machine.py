@@ -45,7 +45,7 @@ def install_programs(directory: Path) -> None:
         /srv/kvd/bin/pip install --quiet --disable-pip-version-check {ROOT}
         chmod --recursive a+rX /srv
     """
-    for program in ("writer.py", "probe.py", "hanging.py"):
+    for program in ("fill.py", "hanging.py", "probe.py", "slow_disk.py", "writer.py"):
         shutil.copy(Path(__file__).with_name(program), directory)
     command = ["unshare", "--mount", "--propagation", "private", "bash", "-euc", script]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")

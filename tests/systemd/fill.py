@@ -1,0 +1,24 @@
+"""Write a data file of about so many bytes, in keys of a kilobyte.
+
+fill.py PATH BYTES
+"""
+
+import sys
+from pathlib import Path
+
+from kvd.engine.jsonfile.file import JsonFile
+from kvd.store.operations import Create
+from kvd.store.store import Limits, Store
+
+path, size = Path(sys.argv[1]), int(sys.argv[2])
+engine = JsonFile(path, sync="never")
+store = Store(engine, Limits())
+value = b'"%s"' % (b"x" * 950)
+number = 0
+while engine.used_bytes < size:
+    group = store.decide([Create({f"key{number + n}": value for n in range(1000)}, None, None)])
+    store.write(group)
+    store.finish(group)
+    number += 1000
+engine.close()
+print(number)
