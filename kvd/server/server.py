@@ -109,7 +109,8 @@ class Server:
 
     def _keep_house(self) -> None:
         """Do all that is not receiving: upkeep, sweeping, committing."""
-        self._upkeep.step(committing=self._group is not None)
+        if time.monotonic() >= self._upkeep.due_at:
+            self._upkeep.step(committing=self._group is not None)
         self._queue_sweep()
         self._commit()
         if self._upkeep.failure is not None:
@@ -118,7 +119,7 @@ class Server:
     def _timeout(self) -> float:
         if self._queue and self._group is None and not self._upkeep.compacting:
             return 0.0
-        timeout = self._upkeep.timeout()
+        timeout = max(0.0, self._upkeep.due_at - time.monotonic())
         due = self._store.next_expiry()
         if due is not None and not self._sweep_queued:
             now = time.time()

@@ -12,11 +12,13 @@ from kvd.store.store import Store
 log = logging.getLogger(__name__)
 
 _SYNC_SECONDS = 1.0
-_VERIFY_SECONDS = 0.5
+# What is not urgent is looked at so often: whether the file is still ours, whether a compaction is worth it, and the
+# watchdog. Within a second somebody else's hand on the file must be noticed.
+_LOOK_SECONDS = 0.5
 
 
 class Upkeep:
-    """Steps of upkeep, each short. `step` is called once a round of the loop."""
+    """Steps of upkeep, each short. The loop calls `step` when it is due."""
 
     def __init__(
         self, store: Store, engine: Engine, worker: Worker, *, sync_in_intervals: bool, beat: Callable[[], None]
@@ -27,7 +29,7 @@ class Upkeep:
         self._engine = engine
         self._worker = worker
         self._sync_in_intervals = sync_in_intervals
-        self._next_sync = self._next_verify = time.monotonic()
+        self._next_sync = self._next_look = time.monotonic()
         self._compaction: Compaction | None = None
         self._job: DiskJob | None = None
         self._job_running = False
@@ -45,9 +47,10 @@ class Upkeep:
         return self._compaction is not None
 
     @property
-    def wants_loop(self) -> bool:
-        """Whether there is a step to be done right now."""
-        return self._compaction is not None and self._job is None
+    def due_at(self) -> float:
+        """When `step` wants to be called, on the monotonic clock; in the past if there is something to be done now."""
+        waits_for_loop = self._compaction is not None and not self._job_running
+        return 0.0 if waits_for_loop else self._next_look
 
     @property
     def wants_commits_held(self) -> bool:
@@ -62,20 +65,23 @@ class Upkeep:
 
     def step(self, *, committing: bool) -> None:
         """Do a little of what is due; `committing` tells whether a commit is being written."""
-        self._beat()
         if self._compaction is not None:
             self._step_compaction(committing=committing)
-        elif self.interference is None and not self.compaction_failed and self._store.compaction_due():
-            self.start_compaction()
         now = time.monotonic()
-        if now >= self._next_verify and not committing and not self.wants_commits_held:
-            self._next_verify = now + _VERIFY_SECONDS
-            self.compaction_failed = False
+        if now >= self._next_look:
+            self._look(now, committing=committing)
+
+    def _look(self, now: float, *, committing: bool) -> None:
+        self._next_look = now + _LOOK_SECONDS
+        self._beat()
+        if not committing and not self.wants_commits_held:
             self._verify()
         if self._sync_in_intervals and now >= self._next_sync and not self._syncing:
             self._next_sync = now + _SYNC_SECONDS
             self._syncing = True
             self._worker.submit(self._engine.sync, self._synced)
+        if self._compaction is None and self.interference is None and self._store.compaction_due():
+            self.start_compaction()
 
     def _synced(self, error: BaseException | None) -> None:
         self._syncing = False
@@ -134,13 +140,6 @@ class Upkeep:
     def _note(self, error: BaseException | None) -> None:
         if isinstance(error, EngineFailure):
             self.failure = error
-
-    def timeout(self) -> float:
-        """Return in how many seconds `step` wants to be called again at the latest."""
-        if self.wants_loop:
-            return 0.0
-        due = min(self._next_verify, self._next_sync) if self._sync_in_intervals else self._next_verify
-        return max(0.0, due - time.monotonic())
 
     def close(self) -> None:
         """Give up a compaction that is under way."""

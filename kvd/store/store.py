@@ -219,9 +219,10 @@ class Store:
     def finish(self, group: Group) -> None:
         """Make the written group visible."""
         for key, put in group.changes.items():
-            before = self._engine.find(key)
-            if before is not None and before.expires_at != NEVER:
-                self._expiry.discard()
+            if self._expiry:
+                before = self._engine.find(key)
+                if before is not None and before.expires_at != NEVER:
+                    self._expiry.discard()
             if put is not None and put.expires_at != NEVER:
                 self._expiry.add(key, put.expires_at)
         if group.staged is not None:

@@ -26,9 +26,9 @@ from kvd.engine.jsonfile.format import (
     CLOSING,
     HEADER,
     MARKER_BYTES,
+    encode_change,
     encode_commit,
     encode_outcomes,
-    entry_head,
 )
 from kvd.engine.jsonfile.index import Index
 from kvd.engine.jsonfile.load import Progress, load
@@ -46,6 +46,8 @@ EXTENT_BYTES = 64 * 1024
 _RESERVE_SHARE, _RESERVE_BYTES = 16, 64 * 1024
 # What the remembered outcomes may use of a compacted file, as a share of max_file_bytes.
 _OUTCOMES_SHARE = 16
+# Upper bounds: an entry without its key and value, an outcome without its client.
+_ENTRY_BYTES, _OUTCOME_BYTES = 96, 48
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -189,11 +191,13 @@ class JsonFile:
         return max(0, self._end - len(HEADER) - self._index.live_bytes - groups * MARKER_BYTES - self._carried_bytes)
 
     def cost(self, changes: dict[str, Put | None], client: str | None) -> int:
-        bytes_ = sum(
-            len(key) * 4 + 8 if put is None else len(entry_head(key, put.revision, put.expires_at)) + len(put.value) + 2
-            for key, put in changes.items()
-        )
-        return bytes_ + (len(client) * 4 + 48 if client is not None else 0)
+        cost = 0 if client is None else len(client) * 4 + _OUTCOME_BYTES
+        for key, put in changes.items():
+            cost += len(key) * 4 + _ENTRY_BYTES + (0 if put is None else len(put.value))
+        if self._end + cost < self._max_file_bytes // 2:
+            return cost  # far from full, there is no need to be exact
+        lines = sum(len(encode_change(key, put)[0]) for key, put in changes.items())
+        return lines + (0 if client is None else len(client) * 4 + _OUTCOME_BYTES)
 
     def room(self, *, removing: bool) -> int:
         reserve = 0 if removing else self._reserve
@@ -284,6 +288,8 @@ class JsonFile:
         if self._failed is not None:
             raise EngineFailure(self._failed)
         revision = self.revision
+        if self._sync_mode != "always" and revision == self._durable_revision:
+            return
         try:
             os.fdatasync(self._fd)
         except OSError as error:
@@ -330,7 +336,9 @@ class JsonFile:
             self._move = None
             self._watch.expect_replacement(None)
             if self._failed is None and _lies_at(self.path, move.snapshot.fd):  # interrupted behind the rename
-                self._failed = f"The compaction of {self.path} was interrupted. What is on disk shows at the next start."
+                self._failed = (
+                    f"The compaction of {self.path} was interrupted. What is on disk shows at the next start."
+                )
             move.snapshot.discard()
             raise
         self._previous = (self._fd, self._base)
