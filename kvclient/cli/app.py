@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kvclient.cli import batch_create, compact, create, delete, ping, read, status, stop
+from kvclient.cli import batch_create, bench, compact, create, delete, ping, read, status, stop
 from kvclient.cli.options import Options
 from kvclient.cli.service.app import app as service
 from kvclient.client import DEFAULT_TIMEOUT
@@ -144,3 +144,34 @@ def _stop(
     Example: kvctl stop
     """
     stop.run(Options(store, endpoint, timeout, json))
+
+
+@app.command("bench")
+def _bench(
+    clients: Annotated[int, typer.Option(min=1, max=500, help="Processes that ask at the same time.")] = 4,
+    value_size: Annotated[int, typer.Option(min=2, metavar="BYTES", help="Of each value, as JSON.")] = 64,
+    mix: Annotated[
+        str, typer.Option(help="How often create, read and delete are done, relative to each other.")
+    ] = bench.DEFAULT_MIX,
+    duration: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How long to measure.")] = 5.0,
+    sync: Annotated[
+        bench.Sync | None, typer.Option(help="Of the scratch daemon; see kvd --help.", show_default="always")
+    ] = None,
+    store: Annotated[str | None, typer.Option(help="Measure this store's daemon instead of a scratch one.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Measure this daemon instead of a scratch one.")] = None,
+    timeout: Timeout = DEFAULT_TIMEOUT,
+    json: Json = False,
+) -> None:
+    """Measure throughput and latency, on a scratch daemon with a file of its own.
+
+    With --store or --endpoint, keys named bench-... are created in that store; they expire within minutes.
+
+    Example: kvctl bench --clients 16 --mix create=1,read=9
+    """
+    if sync is not None and (store is not None or endpoint is not None):
+        raise typer.BadParameter("the daemon that --store or --endpoint names has its own", param_hint="'--sync'")
+    try:
+        weights = bench.parse_mix(mix)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--mix'") from None
+    bench.run(Options(store, endpoint, timeout, json), clients, value_size, weights, duration, sync or "always")

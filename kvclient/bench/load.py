@@ -1,0 +1,165 @@
+"""Clients at work: each a process that asks, waits for the answer and asks again."""
+
+import itertools
+import multiprocessing
+import random
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Any
+
+from kvclient.bench import OPERATIONS
+from kvclient.bench.latencies import Latencies
+from kvclient.client import Client
+from kvclient.errors import DataStoreError
+
+# Processes that have imported what they need, and that share nothing with a parent that has threads.
+_processes = multiprocessing.get_context("forkserver")
+_START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Load:
+    """What the clients do."""
+
+    clients: int
+    value_bytes: int
+    mix: dict[str, int]
+    """How often each of `OPERATIONS` is done, relative to the others."""
+    seconds: float
+    ttl: float | None = None
+    """Of the keys that are created."""
+
+
+class Clients:
+    """Clients that have been started. `operations` rises while they work; `results` waits for their end."""
+
+    def __init__(self, endpoint: str, load: Load, timeout: float) -> None:
+        _processes.set_forkserver_preload(["kvclient.bench.load"])
+        self._counts = _processes.RawArray("Q", load.clients)
+        self._barrier = _processes.Barrier(load.clients + 1)
+        self._ends: list[Connection] = []
+        self._working: list[Any] = []
+        for number in range(load.clients):
+            ours, theirs = _processes.Pipe(duplex=False)
+            process = _processes.Process(
+                target=_work, args=(endpoint, load, timeout, number, self._counts, self._barrier, theirs), daemon=True
+            )
+            process.start()
+            theirs.close()
+            self._ends.append(ours)
+            self._working.append(process)
+
+    def release(self) -> None:
+        """Let the clients begin, all at once, when all are connected."""
+        with _no_barrier_error():
+            self._barrier.wait(_START_SECONDS)
+
+    @property
+    def operations(self) -> int:
+        """How many operations have been done so far."""
+        return sum(self._counts)
+
+    def done(self, seconds: float) -> bool:
+        """Wait so long at most, and tell whether a client has finished."""
+        return bool(wait(self._ends, seconds))
+
+    def results(self) -> tuple[dict[str, Latencies], float]:
+        """Return the times of each kind of operation, and the seconds that the slowest client was at work.
+
+        Raises the first error that a client met.
+        """
+        outcomes = [outcome for end in self._ends if (outcome := _receive(end)) is not None]
+        for outcome in outcomes:
+            if isinstance(outcome, DataStoreError):
+                raise outcome
+        if len(outcomes) < len(self._ends):
+            raise DataStoreError("A client process was killed, so there is no result.")
+        times = {name: Latencies.merged(outcome[0][name] for outcome in outcomes) for name in OPERATIONS}
+        return {name: taken for name, taken in times.items() if taken.count}, max(outcome[1] for outcome in outcomes)
+
+    def end(self) -> None:
+        """End clients that still work."""
+        for process in self._working:
+            process.terminate()
+            process.join()
+
+
+def _work(
+    endpoint: str, load: Load, timeout: float, number: int, counts: Any, barrier: Any, results: Connection
+) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    try:
+        with Client(endpoint, timeout=timeout, autostart=False) as store:
+            client = _Client(store, load)
+            with _no_barrier_error():
+                barrier.wait(_START_SECONDS)
+                results.send(client.work(lambda done: counts.__setitem__(number, done)))
+    except DataStoreError as error:
+        barrier.abort()
+        results.send(error)
+
+
+def _receive(end: Connection) -> Any:
+    try:
+        return end.recv()
+    except EOFError:
+        return None
+
+
+@contextmanager
+def _no_barrier_error() -> Iterator[None]:
+    """Leave it to the client that broke the barrier to say why."""
+    try:
+        yield
+    except threading.BrokenBarrierError:
+        return
+
+
+class _Client:
+    """Works on keys of its own, so that every operation succeeds."""
+
+    def __init__(self, store: Client, load: Load) -> None:
+        self._store = store
+        self._load = load
+        self._value = "v" * max(0, load.value_bytes - 2)  # and two quotes
+        self._names = (f"bench-{secrets.token_urlsafe(9)}-{turn}" for turn in itertools.count())
+        self._keys: list[str] = []
+        self._create()
+
+    def work(self, report: Callable[[int], None]) -> tuple[dict[str, Latencies], float]:
+        """Do what the mix says until the time is over; return the times and the seconds that it took."""
+        times = {name: Latencies() for name in OPERATIONS}
+        perform = {"create": self._create, "read": self._read, "delete": self._delete}
+        names, weights = list(self._load.mix), list(self._load.mix.values())
+        started = now = time.perf_counter_ns()
+        until = started + int(self._load.seconds * 1e9)
+        done = 0
+        while now < until:
+            for name in random.choices(names, weights, k=64):
+                called = time.perf_counter_ns()
+                operation = name if self._keys else "create"
+                perform[operation]()
+                now = time.perf_counter_ns()
+                times[operation].add(now - called)
+                done += 1
+                report(done)
+                if now >= until:
+                    break
+        return times, (now - started) / 1e9
+
+    def _create(self) -> None:
+        key = next(self._names)
+        self._store.create(key, self._value, self._load.ttl)
+        self._keys.append(key)
+
+    def _read(self) -> None:
+        self._store.read(random.choice(self._keys))
+
+    def _delete(self) -> None:
+        self._store.delete(self._keys.pop())

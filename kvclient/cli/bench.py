@@ -1,0 +1,125 @@
+"""kvctl bench"""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, Literal
+
+from kvclient.bench import OPERATIONS
+from kvclient.bench.latencies import Latencies
+from kvclient.cli.options import Options
+from kvclient.cli.output import show
+from kvclient.client import Client
+from kvclient.quantities import bytes_text
+
+Sync = Literal["always", "interval", "never"]
+DEFAULT_MIX = "create=1,read=1"
+_PERCENTILES = {"p50": 50.0, "p90": 90.0, "p99": 99.0, "p99.9": 99.9}
+_TTL_SECONDS = 60.0
+_POLL_SECONDS = 0.1
+
+
+def parse_mix(text: str) -> dict[str, int]:
+    """Return a mix such as "create=1,read=4". Raises `ValueError`."""
+    mix: dict[str, int] = {}
+    for part in text.split(","):
+        name, _, weight = part.partition("=")
+        name = name.strip()
+        if name not in OPERATIONS or name in mix or not weight.strip().isdecimal():
+            raise ValueError(
+                f"{part.strip()!r} is not one of {', '.join(OPERATIONS)} with a whole number, as in read=4"
+            )
+        mix[name] = int(weight)
+    if not any(mix.values()):
+        raise ValueError("something must be above 0")
+    return mix
+
+
+def run(options: Options, clients: int, value_bytes: int, mix: dict[str, int], seconds: float, sync: Sync) -> None:
+    """Measure, and print throughput and latencies. The daemon is a scratch one unless the options name one."""
+    from kvclient.bench.load import Clients, Load
+    from kvclient.bench.scratch import scratch_daemon
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and end what we started
+    own = options.store is None and options.endpoint is None
+    with ExitStack() as stack:
+        endpoint = stack.enter_context(scratch_daemon(sync)) if own else options.client().endpoint
+        store = Client(endpoint, timeout=options.timeout) if own else options.client()
+        status = store.status()
+        store.close()
+        # In a store that somebody uses, the keys go away by themselves.
+        load = Load(clients, value_bytes, mix, seconds, ttl=None if own else seconds + _TTL_SECONDS)
+        working = Clients(endpoint, load, options.timeout)
+        stack.callback(working.end)
+        working.release()
+        with _progress(seconds) as update:
+            while not working.done(_POLL_SECONDS):
+                update(working.operations)
+        times, taken = working.results()
+    if len(times) > 1:
+        times["all"] = Latencies.merged(times.values())
+    measured = {
+        "clients": clients,
+        "value_bytes": value_bytes,
+        "mix": mix,
+        "seconds": taken,
+        "scratch": own,
+        **{name: status[name] for name in ("file", "sync", "version", "python", "libzmq")},
+    }
+    if options.json:
+        show({**measured, "results": {name: _numbers(latencies, taken) for name, latencies in times.items()}})
+    else:
+        _report(measured, times, taken)
+
+
+@contextmanager
+def _progress(seconds: float) -> Iterator[Callable[[int], None]]:
+    """Show a bar on a terminal while the benchmark runs; yield what is called with the operations done so far."""
+    from time import perf_counter
+
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = BarColumn(None), TextColumn("{task.description}"), TimeRemainingColumn(compact=True)
+    with Progress(*columns, console=console, transient=True, expand=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=seconds)
+        started = perf_counter()
+
+        def update(operations: int) -> None:
+            elapsed = perf_counter() - started
+            progress.update(task, completed=min(elapsed, seconds), description=f"{operations / elapsed:,.0f} ops/s")
+
+        yield update
+
+
+def _report(measured: dict[str, Any], times: dict[str, Latencies], taken: float) -> None:
+    """Print what was measured and the results for a person, in 10 columns and 10 more a kind of operation."""
+    print(f"{measured['clients']} clients, values of {bytes_text(measured['value_bytes'])}, {taken:.1f} s")
+    print(f"{'a scratch file' if measured['scratch'] else measured['file']} with sync={measured['sync']}\n")
+    _print_row("", list(times))
+    _print_row("operations", [f"{latencies.count:,}" for latencies in times.values()])
+    _print_row("per second", [f"{latencies.count / taken:,.0f}" for latencies in times.values()])
+    for name, percent in _PERCENTILES.items():
+        _print_row(f"{name} ms", [_milliseconds(latencies.percentile(percent)) for latencies in times.values()])
+    _print_row("max ms", [_milliseconds(latencies.most) for latencies in times.values()])
+
+
+def _numbers(latencies: Latencies, taken: float) -> dict[str, float]:
+    """Return what a machine is told of an operation: times in seconds."""
+    percentiles = {name: latencies.percentile(percent) / 1e9 for name, percent in _PERCENTILES.items()}
+    return {
+        "operations": latencies.count,
+        "per_second": latencies.count / taken,
+        **percentiles,
+        "max": latencies.most / 1e9,
+    }
+
+
+def _print_row(name: str, cells: list[str]) -> None:
+    print(f"{name:<10}{''.join(f'{cell:>10}' for cell in cells)}")
+
+
+def _milliseconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / 1e6:.3f}"
