@@ -169,7 +169,7 @@ class StoreMachine(RuleBasedStateMachine):
         if self.compaction is not None:
             self.compaction.close()
             self.compaction = None
-            if self.store.engine._move is not None:
+            if self.store.engine._move is not None or self.store.engine._failed is not None:
                 self.reopen()
 
     @rule()

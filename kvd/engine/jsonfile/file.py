@@ -34,7 +34,7 @@ from kvd.engine.jsonfile.index import Index
 from kvd.engine.jsonfile.load import Progress, load
 from kvd.engine.jsonfile.lock import Lock
 from kvd.engine.jsonfile.scan import is_ours
-from kvd.engine.jsonfile.snapshot import GROUP_BYTES, Snapshot, pwrite_all
+from kvd.engine.jsonfile.snapshot import GROUP_BYTES, Snapshot, close_at, pwrite_all
 from kvd.engine.jsonfile.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -411,8 +411,7 @@ class JsonFile:
         except StoreCorruptError:
             return
         try:
-            pwrite_all(self._fd, CLOSING, self._end)
-            os.ftruncate(self._fd, self._end + len(CLOSING))
+            close_at(self._fd, self._end, self._size)
             os.fsync(self._fd)
         except OSError as error:
             raise self._fail("closed", error) from None

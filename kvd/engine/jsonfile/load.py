@@ -11,7 +11,7 @@ from kvclient.errors import StoreCorruptError
 from kvd.engine.jsonfile.format import CLOSING, HEADER, Row, rows
 from kvd.engine.jsonfile.index import Index
 from kvd.engine.jsonfile.scan import Damage, commits, damage_at, has_header
-from kvd.engine.jsonfile.snapshot import pwrite_all
+from kvd.engine.jsonfile.snapshot import close_at
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +65,7 @@ def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
             revision,
         )
     if damage or os.pread(fd, len(CLOSING), size - len(CLOSING)) != CLOSING:
-        # In this order the file is closed before the rest of it goes.
-        pwrite_all(fd, CLOSING, end)
-        os.ftruncate(fd, end + len(CLOSING))
+        close_at(fd, end, size)
         os.fsync(fd)
     return Loaded(end, revision, outcomes.parsed())
 

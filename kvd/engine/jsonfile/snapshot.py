@@ -89,6 +89,13 @@ def pwrite_all(fd: int, data: bytes, offset: int) -> None:
         written += os.pwrite(fd, memoryview(data)[written:], offset + written)
 
 
+def close_at(fd: int, end: int, size: int) -> None:
+    """Close the object at `end` of a file of `size` bytes and cut what follows; between the two that is spaces."""
+    spaces = size - end - len(CLOSING)
+    pwrite_all(fd, CLOSING + b" " * (spaces if spaces < _BUFFER_BYTES else 0), end)
+    os.ftruncate(fd, end + len(CLOSING))
+
+
 def sync_directory(path: Path) -> None:
     """Make the creation, renaming or removal of `path` durable."""
     fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
