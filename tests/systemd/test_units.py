@@ -1,5 +1,6 @@
 """The unit files that `kvctl service install` writes, without a systemd to read them."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -113,3 +114,14 @@ def test_the_templates_differ_from_the_others_in_the_instance_only():
         template.remove("Environment=KVD_STORE=%i") if kind == "service" else None
         for line, other in zip(plain[2:], template[2:], strict=True):
             assert line == other.replace("kvd@%i", "kvd").replace("%i", "data_store").replace(" data_store", "")
+
+
+def test_every_line_is_explained():
+    """Each option of the units stands in docs/systemd.md, and the documents name none that is not there."""
+    root = Path(__file__).parents[2]
+    lines = [line for unit in (root / "systemd").iterdir() for line in unit.read_text().splitlines()]
+    options = {line.partition("=")[0] for line in lines if "=" in line and not line.startswith("#")}
+    tables = [line for line in (root / "docs/systemd.md").read_text().splitlines() if line.startswith("| `")]
+    explained = {name for line in tables for name in re.findall(r"`(\w+)=", line.split("|")[1])}
+
+    assert options - {"Description"} == explained
