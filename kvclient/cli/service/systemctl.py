@@ -49,10 +49,14 @@ class Systemctl:
 
     def grants_namespaces(self) -> bool:
         """Tell whether the manager can give a service namespaces of its own: some kernels keep them from users."""
-        options = ("PrivateUsers=yes", "ProtectSystem=strict", "PrivateNetwork=yes", "Type=oneshot")
-        properties = [f"--property={option}" for option in options]
-        command = ["systemd-run", "--user", "--quiet", "--collect", *properties, "true"]
-        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+        return _starts("PrivateUsers=yes", "ProtectSystem=strict", "PrivateNetwork=yes") or not _starts()
+
+
+def _starts(*properties: str) -> bool:
+    """Tell whether a service with such properties starts."""
+    options = [f"--property={text}" for text in ("Type=oneshot", *properties)]
+    command = ["systemd-run", "--user", "--quiet", "--collect", *options, "true"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def show(*command: str) -> int:
