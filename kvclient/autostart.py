@@ -3,15 +3,17 @@
 import fcntl
 import os
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-
-from platformdirs import user_log_path
+from typing import TYPE_CHECKING
 
 from kvclient.errors import DaemonUnavailableError, DataStoreError
+
+if TYPE_CHECKING:
+    import subprocess
+
 
 _POLL_SECONDS = 0.02
 # Daemons that this process started, kept so that they can be reaped when they end.
@@ -65,6 +67,10 @@ def _start_one(path: Path, store: str | None, deadline: float) -> Iterator[float
 
 
 def _start(path: Path, store: str | None, deadline: float) -> Iterator[float]:
+    import subprocess  # most find a daemon and need neither of these
+
+    from platformdirs import user_log_path
+
     _started[:] = [daemon for daemon in _started if daemon.poll() is None]
     log = user_log_path("kvd", ensure_exists=True) / f"{path.stem}.log"
     command = [sys.executable, "-m", "kvd", *(["--store", store] if store is not None else [])]

@@ -1,7 +1,6 @@
 """One line to the daemon: a request goes out and its reply comes back, whatever happens to the daemon meanwhile."""
 
 import os
-import secrets
 import threading
 import time
 from typing import Any
@@ -48,7 +47,7 @@ class Line:
         self._target = target
         self._socket: zmq.Socket[Any] | None = None
         self._answered = False
-        self._client = secrets.token_urlsafe(9)
+        self._client = os.urandom(9).hex()
         self._number = 0
 
     def identify(self, request: bytes) -> bytes:

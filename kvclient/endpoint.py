@@ -6,7 +6,7 @@ a short script starts fast.
 
 import os
 import re
-import tomllib
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +29,10 @@ def read_config() -> dict[str, Any]:
     """Return the settings file's content; empty if there is none. Raises `DataStoreError` if it is not TOML."""
     path = config_path()
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        text = path.read_text(encoding="utf-8")
+        import tomllib  # few have the file, and a short script should start fast
+
+        return tomllib.loads(text)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -47,7 +49,10 @@ def check_store_name(name: str) -> str:
 def default_endpoint(store: str) -> str:
     """Return the endpoint of the daemon of `store` where none was configured. Raises `DataStoreError`."""
     try:
-        directory = user_runtime_path("kvd")
+        with warnings.catch_warnings():
+            # Where XDG_RUNTIME_DIR is not set, as in a cron job, platformdirs warns and finds the directory all the same.
+            warnings.simplefilter("ignore")
+            directory = user_runtime_path("kvd")
     except OSError as error:  # another user's, say
         raise DataStoreError(f"There is no directory for the socket: {error}") from None
     return f"ipc://{directory / check_store_name(store)}.sock"

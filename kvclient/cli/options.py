@@ -1,12 +1,11 @@
 """The options that every command takes."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from kvclient.client import DEFAULT_TIMEOUT, Client
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What was given on the command line."""
 
     store: str | None = None
