@@ -50,7 +50,7 @@ def default_endpoint(store: str) -> str:
     """Return the endpoint of the daemon of `store` where none was configured. Raises `DataStoreError`."""
     try:
         with warnings.catch_warnings():
-            # Where XDG_RUNTIME_DIR is not set, as in a cron job, platformdirs warns and finds the directory all the same.
+            # Where XDG_RUNTIME_DIR is not set, as in a cron job, platformdirs warns, and finds the directory anyway.
             warnings.simplefilter("ignore")
             directory = user_runtime_path("kvd")
     except OSError as error:  # another user's, say

@@ -24,6 +24,8 @@ from kvd.store.store import Limits, Store
 
 log = logging.getLogger(__name__)
 
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM, SIGINT or a stop request; then everything received is answered and the file closed.
@@ -31,6 +33,8 @@ def serve(settings: Settings) -> None:
     Raises `DataStoreError` if the endpoint or the file cannot be had, `EngineFailure` if the disk fails.
     """
     os.umask(0o077)
+    for number in _STOPPING:
+        signal.signal(number, _end)  # until the server takes over: opening a large file takes seconds
     started = time.monotonic()
     notifier = Notifier()
     endpoint = Endpoint(settings.listen_on, take_sockets())
@@ -99,7 +103,7 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
         log.info("stopping on %s", signal.Signals(number).name)
         server.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _STOPPING:
         signal.signal(number, stop)
     # The index is many objects that live long: without this, each full collection would look at all of them.
     gc.collect()
@@ -114,9 +118,15 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
         context.term()
         committer.close()
         helper.close()
+        wakeup.handle()  # what they were at is done
         upkeep.close()
         wakeup.close()
     log.info("stopped")
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    log.info("ending on %s", signal.Signals(number).name)
+    raise SystemExit(0)
 
 
 def _largest_request(settings: Settings) -> int:

@@ -142,6 +142,5 @@ class Upkeep:
             self.failure = error
 
     def close(self) -> None:
-        """Give up a compaction that is under way."""
-        if not self._job_running:
-            self._end_compaction()
+        """Give up a compaction that is under way. Its worker must have ended."""
+        self._end_compaction()

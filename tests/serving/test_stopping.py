@@ -1,0 +1,88 @@
+"""Ending the daemon: on signals, at any time, cleanly."""
+
+import signal
+import threading
+
+import pytest
+from processes import Daemon, wait_until
+
+from kvclient import Client, DataStoreError
+from kvd.engine import NEVER, Put
+from kvd.engine.jsonfile.snapshot import Snapshot
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_ends_it_cleanly(daemon, number):
+    """SIGTERM and SIGINT end it with exit code 0, a trimmed file, and neither socket nor lock left behind."""
+    daemon.ask(b'{"op":"create","key":"a","value":1}')
+
+    assert 0 == daemon.stop(number)
+    assert daemon.file.read_bytes().endswith(b'"value":1}\n}\n')
+    assert {"store.json", "kvd.log", "run"} == {path.name for path in daemon.directory.iterdir()}
+    assert "Traceback" not in daemon.log.read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_signal_while_the_file_is_opened(directory, number):
+    """A daemon that is still opening a large file ends at once, with exit code 0, and leaves the file as it was."""
+    daemon = Daemon(directory)
+    snapshot = Snapshot(daemon.file, 1)
+    for key in range(200_000):
+        snapshot.add(f"key{key}", Put(b"1", 1, NEVER))
+    snapshot.finish({})
+    snapshot.close_object()
+    before = daemon.file.stat()
+    process = daemon.launch()
+    wait_until(daemon.file.with_name("store.json.lock").exists)
+    process.send_signal(number)
+
+    assert 0 == process.wait(timeout=30)
+    assert before.st_mtime_ns == daemon.file.stat().st_mtime_ns
+    assert "serving" not in daemon.log.read_text()
+    assert "Traceback" not in daemon.log.read_text()
+
+
+def test_every_write_that_was_acknowledged_before_a_stop_is_there(start_daemon):
+    """Stopped under load, it answers what it has received; no acknowledged key is missing after a restart."""
+    daemon = start_daemon()
+    acknowledged = [[] for _ in range(4)]
+
+    def write(mine, name):
+        with Client(daemon.endpoint, timeout=0.5) as store:
+            for number in range(100_000):
+                try:
+                    store.create(f"{name}-{number}", number)
+                except DataStoreError:
+                    return
+                mine.append((f"{name}-{number}", number))
+
+    threads = [threading.Thread(target=write, args=(mine, n)) for n, mine in enumerate(acknowledged)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: all(len(mine) > 50 for mine in acknowledged))
+
+    assert 0 == daemon.stop()
+    for thread in threads:
+        thread.join()
+    daemon.start()
+    with Client(daemon.endpoint) as store:
+        for mine in acknowledged:
+            for key, number in mine:
+                assert number == store.read(key)
+
+
+def test_stop_during_a_compaction(start_daemon):
+    """A compaction that a stop interrupts leaves a sound file and no other."""
+    daemon = start_daemon("--sync", "never")
+    with Client(daemon.endpoint) as store:
+        for number in range(30):
+            store.batch_create({f"{number}-{n}": "x" * 100 for n in range(1000)})
+        store.compact()
+
+        assert store.status()["compacting"]
+    assert 0 == daemon.stop()
+    assert {"store.json", "kvd.log", "run"} == {path.name for path in daemon.directory.iterdir()}
+    assert 0 == daemon.check().returncode
+    daemon.start()
+    with Client(daemon.endpoint) as store:
+        assert 30_000 == store.status()["keys"]
