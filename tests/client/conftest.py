@@ -4,9 +4,9 @@ import subprocess
 import sys
 
 import pytest
-from processes import environment
 
 from kvclient import Client
+from processes import environment
 
 
 @pytest.fixture

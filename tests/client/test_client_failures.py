@@ -7,9 +7,9 @@ import threading
 
 import pytest
 import zmq
-from processes import environment, wait_until
 
 from kvclient import Client, DaemonUnavailableError, DataStoreError, RequestTimeoutError
+from processes import environment, wait_until
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import math
 import time
 
 import pytest
-from processes import wait_until
 
 from kvclient import (
     BatchTooLargeError,
@@ -16,6 +15,7 @@ from kvclient import (
     KeyTooLongError,
     ValueTooLargeError,
 )
+from processes import wait_until
 
 
 def gone(store, key):

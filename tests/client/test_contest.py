@@ -4,9 +4,8 @@ import json
 import subprocess
 import sys
 
-from processes import environment
-
 from kvclient import Client
+from processes import environment
 
 CONTESTANT = """
 import json, sys

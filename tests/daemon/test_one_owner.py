@@ -6,9 +6,9 @@ import socket
 import stat
 
 import pytest
-from processes import Daemon, wait_until
 
 from kvclient import Client
+from processes import Daemon, wait_until
 
 
 def second(daemon, *, file=None, endpoint=None):

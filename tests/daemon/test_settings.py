@@ -4,11 +4,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from processes import KVD, environment
 
 from kvclient import DataStoreError
 from kvclient.endpoint import Target
 from kvd.settings import Settings
+from processes import KVD, environment
 
 
 @pytest.fixture

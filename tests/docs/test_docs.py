@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import reference
-from processes import environment, kvctl
 
 from kvd.settings import Settings
+from processes import environment, kvctl
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])

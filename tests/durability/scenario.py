@@ -8,11 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from stores import Opened
-
 from kvclient.errors import DataStoreError
 from kvd.engine import EngineFailure
 from kvd.engine.jsonfile.repair import repair
+from stores import Opened
 
 
 class Journal:

@@ -13,9 +13,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from scenario import prepare
+
 from durability_length import LONG
 from processes import environment
-from scenario import prepare
 from stores import Opened, as_others_read, assert_sound, contents
 
 SCENARIO = Path(__file__).with_name("scenario.py")

@@ -3,14 +3,14 @@
 import json
 
 import pytest
-from durability_length import LONG
-from stores import Opened, as_others_read, assert_sound, contents, create
 
+from durability_length import LONG
 from kvclient.errors import StoreCorruptError
 from kvd.engine.jsonfile.format import HEADER, Found
 from kvd.engine.jsonfile.repair import repair
 from kvd.engine.jsonfile.scan import walk
 from kvd.store.operations import Delete
+from stores import Opened, as_others_read, assert_sound, contents, create
 
 
 def grow(path, clock, *, trimmed, compacted):

@@ -6,10 +6,10 @@ import shutil
 import subprocess
 
 import pytest
-from processes import Daemon, wait_until
-from stores import assert_sound, contents
 
 from kvclient import Client, DataStoreError, StoreFullError
+from processes import Daemon, wait_until
+from stores import assert_sound, contents
 
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 

@@ -7,12 +7,12 @@ import time
 from pathlib import Path
 
 import pytest
-from durability_length import LONG
-from processes import environment, wait_until
-from stores import assert_sound, contents
 from writer import assert_nothing_is_lost, read_journal
 
+from durability_length import LONG
 from kvd.engine.jsonfile.check import check
+from processes import environment, wait_until
+from stores import assert_sound, contents
 
 ROUNDS = 300 if LONG else 5
 WRITER = Path(__file__).with_name("writer.py")

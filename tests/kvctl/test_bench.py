@@ -7,9 +7,9 @@ import subprocess
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from processes import KVCTL, environment, kvctl, wait_until
 
 from kvclient.bench.latencies import Latencies
+from processes import KVCTL, environment, kvctl, wait_until
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import json
 
 import pytest
-from processes import kvctl
 
 from kvclient import Client
+from processes import kvctl
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ import signal
 import subprocess
 
 import pytest
-from processes import KVCTL, environment, kvctl, wait_until
 
 from kvclient import Client
+from processes import KVCTL, environment, kvctl, wait_until
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from killing import revision, work_through_kills
-from processes import wait_until
 
 from kvclient import Client
+from processes import wait_until
 
 PROCESSES = 4
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import zmq
-from processes import Daemon, wait_until
 
 from kvclient import Client
+from processes import Daemon, wait_until
 
 # Twice the clients whose latest requests the daemon remembers, so that this memory is in use before it is measured.
 _ENOUGH_TO_FILL = 2500

@@ -4,11 +4,11 @@ import signal
 import threading
 
 import pytest
-from processes import Daemon, wait_until
 
 from kvclient import Client, DataStoreError
 from kvd.engine import NEVER, Put
 from kvd.engine.jsonfile.snapshot import Snapshot
+from processes import Daemon, wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

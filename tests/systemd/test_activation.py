@@ -7,11 +7,11 @@ import subprocess
 
 import pytest
 import zmq
-from processes import KVD, environment, wait_until
 
 from kvclient.errors import DataStoreError
 from kvd.server.activation import take_sockets
 from kvd.server.endpoint import Endpoint
+from processes import KVD, environment, wait_until
 
 
 class Activated:

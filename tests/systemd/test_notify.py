@@ -4,13 +4,13 @@ import os
 import socket
 
 import pytest
-from processes import wait_until
 
 from kvclient.messages import StatusDetails
 from kvd.engine.jsonfile.file import JsonFile
 from kvd.server.notify import Notifier, summary
 from kvd.store.operations import Create
 from kvd.store.store import Limits, Store
+from processes import wait_until
 
 
 class Manager:
