@@ -4,6 +4,7 @@ import json
 
 import pytest
 from machine import PYTHON
+
 from processes import wait_until
 
 WRITERS = 4

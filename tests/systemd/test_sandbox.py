@@ -5,6 +5,7 @@ import re
 
 import pytest
 from machine import PYTHON
+
 from processes import wait_until
 
 
@@ -49,13 +50,15 @@ def test_exposure(installed):
     assert float(re.search(r"Overall exposure level for kvd\.service: ([\d.]+)", said)[1]) <= 2.0
 
 
-def test_a_tcp_endpoint(machine):
-    """Where the settings name a TCP endpoint, the service may use the internet families and has no socket unit."""
-    machine.write(".config/kvd/config.toml", 'endpoint = "tcp://127.0.0.1:7411"\n')
+def test_a_tcp_endpoint(installed):
+    """Once the settings name a TCP endpoint, the service may use the internet families and has no socket unit."""
+    installed.write(".config/kvd/config.toml", 'endpoint = "tcp://127.0.0.1:7411"\n')
 
-    machine.kvctl("service", "install")
+    installed.kvctl("service", "install")
 
-    machine.kvctl("create", "key1", "1")
-    assert machine.kvctl("read", "key1").stdout == "1\n"
-    assert machine.show("kvd.service", "ActiveState") == "active"
-    assert machine.show("kvd.socket", "LoadState") == "not-found"
+    installed.kvctl("create", "key1", "1")
+    assert installed.kvctl("read", "key1").stdout == "1\n"
+    assert installed.show("kvd.service", "ActiveState") == "active"
+    assert installed.show("kvd.socket", "LoadState") == "not-found"
+    installed.kvctl("service", "uninstall")
+    assert installed.show("kvd.service", "LoadState") == "not-found"

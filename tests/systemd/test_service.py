@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from processes import wait_until
 
 UNITS = ".config/systemd/user"

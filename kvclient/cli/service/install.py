@@ -1,6 +1,7 @@
 """kvctl service install"""
 
 import os
+import pwd
 import sys
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from kvclient.cli.service.systemctl import Systemctl, check_there
 from kvclient.cli.service.units import MARK, Service
 from kvclient.errors import DataStoreError
 
+_CLIENTS = ("KVD_STORE", "KVD_AUTOSTART")
 _LINGERING = Path("/var/lib/systemd/linger")
 
 
@@ -36,8 +38,11 @@ def run(store: str | None, *, dry_run: bool) -> None:
 def _write(service: Service, systemctl: Systemctl) -> None:
     namespaces = systemctl.grants_namespaces()
     files = service.files(namespaces=namespaces)
-    for path in files:
+    for path in service.paths:
         check_ours(path, service)
+        if path not in files and path.exists():  # the settings named an endpoint of another kind before
+            systemctl.change("disable", "--now", path.name)
+            path.unlink()
     service.directory.mkdir(parents=True, exist_ok=True)
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,10 +65,10 @@ def _tell(service: Service, first: str) -> None:
         _say(f"{first} serves {service.endpoint}.")
     option = f" --store {service.store}" if "@" in service.name else ""
     _say(f"""Next: kvctl create key1 '{{"name": "value1"}}'{option} · kvctl service status{option}""")
-    unseen = sorted(name for name in os.environ if name.startswith("KVD_") and name != "KVD_STORE")
+    unseen = sorted(name for name in os.environ if name.startswith("KVD_") and name not in _CLIENTS)
     if unseen:
         _say(f"The service does not see this shell's {', '.join(unseen)}: settings for it go into the settings file.")
-    if not (_LINGERING / os.environ.get("USER", "")).is_file():
+    if not (_LINGERING / pwd.getpwuid(os.getuid()).pw_name).is_file():
         _say("It ends when you log out; 'loginctl enable-linger' lets it run from boot on.")
 
 

@@ -12,7 +12,7 @@ def run(store: str | None, *, dry_run: bool) -> None:
     service, systemctl = Service.find(store), Systemctl(dry_run)
     if not dry_run:
         check_there()
-    files = [path for path in service.files(namespaces=True) if path.exists()]
+    files = [path for path in service.paths if path.exists()]
     if not files:
         print(f"{service.name}.service is not installed.", file=sys.stderr)
         return

@@ -61,12 +61,18 @@ class Service:
             directory=(Path.home() / Path(file).expanduser()).resolve().parent if file else user_documents_path(),
         )
 
+    @property
+    def paths(self) -> tuple[Path, Path]:
+        """Where the units of the service and its socket are written, if they are."""
+        folder = user_config_path("systemd") / "user"
+        return folder / f"{self.name}.service", folder / f"{self.name}.socket"
+
     def files(self, *, namespaces: bool) -> dict[Path, str]:
         """Return the unit files: path → text. `namespaces` tells whether this kernel lets a user have namespaces."""
-        folder = user_config_path("systemd") / "user"
-        texts = {folder / f"{self.name}.service": self._service(namespaces=namespaces)}
+        service, socket = self.paths
+        texts = {service: self._service(namespaces=namespaces)}
         if self.socket is not None:
-            texts[folder / f"{self.name}.socket"] = self._socket(self.socket)
+            texts[socket] = self._socket(self.socket)
         return {path: MARK.format(name=self.name) + text for path, text in texts.items()}
 
     def check(self) -> None:
