@@ -71,14 +71,16 @@ def test_kill_9(installed, load):
 
 
 def test_restart(installed, load):
-    """A restart under the same load goes unnoticed, and ends cleanly without its time running out."""
+    """A restart under the same load goes unnoticed: systemd listens on, and the daemon ends in time and cleanly."""
     pid = installed.show("kvd.service", "MainPID")
+    listening = installed.show("kvd.socket", "InvocationID")
     for _ in range(2):
         installed.systemctl("restart", "kvd.service")
         load.advance()
 
     assert pid != installed.show("kvd.service", "MainPID") != "0"
     assert installed.show("kvd.service", "NRestarts") == "0"
+    assert listening == installed.show("kvd.socket", "InvocationID")
     journal = installed.journal("kvd.service")
     assert journal.count("\nstopped\n") == 2
     assert "timed out" not in journal
