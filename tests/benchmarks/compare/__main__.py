@@ -24,6 +24,9 @@ from table import report
 
 _WORKLOADS = ["create", "read", "batch"]
 _PROBES = ["startup", "slowdisk"]
+_DOCS = Path(__file__).resolve().parents[3] / "docs"
+_PAGE, _CHART = _DOCS / "benchmarks.md", _DOCS / "benchmarks.svg"
+_START, _END = "<!-- results -->", "<!-- end of results -->"
 
 
 def main() -> None:
@@ -37,17 +40,29 @@ def main() -> None:
         "rounds": options.rounds,
         "peers": [peer.name for peer in peers],
         "durable": [peer.name for peer in peers if peer.durable],
+        "limits": [peer.name for peer in peers if peer.limit],
         "missing": missing,
     }
     with tempfile.TemporaryDirectory(prefix="kvd-bench-", dir=options.directory) as directory:
         _measure(run, peers, options, Path(directory))
-    print(report(run))
+    text = report(run)
+    print(text)
     if options.json:
         options.json.write_text(json.dumps(run, indent=1) + "\n")
-    if options.chart and run["results"]:
-        from chart import draw
+    if options.docs:
+        _write_page(text)
+    for path in [options.chart, _CHART if options.docs else None]:
+        if path is not None and run["results"]:
+            from chart import draw
 
-        draw(run, options.chart)
+            draw(run, path)
+
+
+def _write_page(text: str) -> None:
+    """Put the tables where the page has those of the last run."""
+    before, start, rest = _PAGE.read_text().partition(_START)
+    _, end, after = rest.partition(_END)
+    _PAGE.write_text(f"{before}{start}\n\n{text}\n\n{end}{after}")
 
 
 def _options() -> argparse.Namespace:
@@ -66,6 +81,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--directory", default="/var/tmp", help="on the disk to measure (default: /var/tmp)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all numbers there")
     parser.add_argument("--chart", type=Path, metavar="FILE", help="draw there; .svg or .png")
+    parser.add_argument("--docs", action="store_true", help="put tables and chart into docs/benchmarks.md")
     options = parser.parse_args()
     unknown = set(options.workloads) - {*_WORKLOADS, *_PROBES}
     if unknown:

@@ -1,50 +1,64 @@
-"""The results as a chart: a panel for each workload, a group of bars for each number of clients."""
+"""The results as a chart: a panel for each workload, a line for each peer, a dot for each number of clients."""
 
 from pathlib import Path
 
 from table import Medians
 
 _TITLES = {"create": "create", "read": "read", "batch": "batch of 1,000"}
+_KVD, _LIMIT, _PEER = "#00794a", "#9a9a9a", "#3b5b8c"
 
 
 def draw(run: dict, path: Path) -> None:
     """Write the chart to `path`, in the format of its suffix. Needs matplotlib."""
+    import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    mpl.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "kvd", "font.family": "sans-serif", "font.size": 9})
     medians = Medians(run["results"])
-    figure = Figure(figsize=(11, 3.2 * len(medians.workloads)), layout="constrained")
-    panels = figure.subplots(len(medians.workloads), squeeze=False)[:, 0]
-    for panel, workload in zip(panels, medians.workloads, strict=True):
-        _panel(panel, medians, workload, [peer for peer in run["peers"] if peer in medians.peers(workload)])
-    figure.suptitle(f"{run['date']}, {run['machine']}", fontsize=9, color="0.4")
-    figure.savefig(path)
+    peers = {workload: [p for p in run["peers"] if p in medians.peers(workload)] for workload in medians.workloads}
+    rows = [len(names) + 2 for names in peers.values()]
+    figure = Figure(figsize=(8.5, 0.24 * sum(rows) + 0.6), layout="constrained")
+    panels = figure.subplots(len(peers), squeeze=False, height_ratios=rows)[:, 0]
+    for panel, (workload, names) in zip(panels, peers.items(), strict=True):
+        _draw_panel(panel, medians, workload, {name: _color(name, run) for name in names})
+    panels[0].legend(ncols=len(medians.clients), loc="lower right", bbox_to_anchor=(1, 1), frameon=False)
+    figure.supxlabel(f"{run['date']}, {run['machine']}, medians of {run['rounds']} rounds", fontsize=7.5, color="0.4")
+    figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
-def _panel(panel, medians: Medians, workload: str, peers: list[str]) -> None:
-    width = 0.85 / len(peers)
-    for at, peer in enumerate(peers):
-        heights = [medians.rate(workload, peer, clients) or 0 for clients in medians.clients]
-        left = [group + (at - (len(peers) - 1) / 2) * width for group in range(len(heights))]
-        panel.bar(left, heights, width * 0.92, label=peer, color=_color(peer, at), edgecolor="white", linewidth=0.5)
-    panel.set_title(_TITLES[workload], loc="left", fontweight="bold")
-    panel.set_ylabel("operations per second")
-    panel.set_yscale("log")
-    panel.set_xticks(range(len(medians.clients)), [f"{n} client{'s' if n > 1 else ''}" for n in medians.clients])
-    panel.grid(axis="y", color="0.9")
+def _color(peer: str, run: dict) -> str:
+    if peer in run["limits"]:
+        return _LIMIT
+    return _KVD if peer.startswith("kvd") else _PEER
+
+
+def _draw_panel(panel, medians: Medians, workload: str, color_of: dict[str, str]) -> None:
+    peers, colors = list(color_of), list(color_of.values())
+    for row, (peer, color) in enumerate(color_of.items()):
+        rates = [rate for clients in medians.clients if (rate := medians.rate(workload, peer, clients))]
+        panel.plot([min(rates), max(rates)], [row, row], color=color, linewidth=1, zorder=1)
+    for at, clients in enumerate(medians.clients):
+        dots = [(medians.rate(workload, peer, clients), row) for row, peer in enumerate(peers)]
+        shown = [(rate, row) for rate, row in dots if rate]
+        panel.scatter(
+            [rate for rate, _ in shown],
+            [row for _, row in shown],
+            s=16 + 18 * at,
+            facecolor=["white" if at == 0 else colors[row] for _, row in shown],
+            edgecolor=[colors[row] for _, row in shown],
+            alpha=None if at == 0 else 0.55 if at == 1 else 1,
+            label=f"{clients} client{'s' if clients > 1 else ''}",
+            zorder=2 + len(medians.clients) - at,
+        )
+    panel.set_xscale("log")
+    panel.xaxis.set_major_formatter(lambda rate, _: f"{rate:,.0f}")
+    panel.set_yticks(range(len(peers)), peers)
+    for label, color in zip(panel.get_yticklabels(), colors, strict=True):
+        label.set_color(color)
+        label.set_fontweight("bold" if color == _KVD else "normal")
+    panel.invert_yaxis()
+    panel.set_title(f"{_TITLES[workload]}, operations per second", loc="left", fontsize=10, fontweight="bold")
+    panel.grid(axis="x", color="0.9")
     panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
-    panel.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False, fontsize=8)
-
-
-def _color(peer: str, at: int) -> str:
-    """Return green shades for kvd and others for the peers, the same in every panel."""
-    ours = {"kvd always": "#00693e", "kvd interval": "#3fa34d", "kvd, bare REQ": "#91cb3e", "kvd in-process": "#c3e88d"}
-    theirs = {
-        "Redis always": "#a4161a",
-        "Redis everysec": "#e5616a",
-        "SQLite FULL": "#1d3557",
-        "SQLite NORMAL": "#6a8fbf",
-        "diskcache": "#f4a261",
-        "memcached": "#b08968",
-    }
-    return (ours | theirs).get(peer, "0.7" if at % 2 else "0.55")
+    panel.tick_params(length=0)
+    panel.spines[["top", "right", "left"]].set_visible(False)

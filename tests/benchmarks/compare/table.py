@@ -43,9 +43,11 @@ def report(run: dict) -> str:
     """Return all tables of a run."""
     medians = Medians(run["results"])
     order, durable = run["peers"], run["durable"]
-    parts = [f"{run['date']}, {run['machine']}, medians of {run['rounds']} interleaved rounds."]
+    rounds = f"{run['rounds']} interleaved round{'s' if run['rounds'] > 1 else ''}"
+    parts = [f"{run['date']}, {run['machine']}, medians of {rounds}."]
     parts += [_workload(medians, workload, order, durable) for workload in medians.workloads]
     parts.append(_targets(medians, run))
+    parts.append(_behind(medians, [peer for peer in order if peer not in run["limits"]], durable))
     if run["missing"]:
         parts.append("Left out, because it is not installed: " + "; ".join(run["missing"]) + ".")
     return "\n\n".join(parts)
@@ -56,7 +58,7 @@ def _workload(medians: Medians, workload: str, order: Sequence[str], durable: Se
     rows = [[f"{_UNITS[workload]} a second, clients:", *map(str, clients), *(f"kvd / it, {n}" for n in clients)]]
     done = medians.peers(workload)
     for peer in (peer for peer in order if peer in done):
-        ours = "kvd always" if peer in durable or workload == "read" else "kvd interval"
+        ours = _counterpart(workload, peer, durable)
         rates = [_number(medians.rate(workload, peer, count)) for count in clients]
         ratios = ["" if peer == ours else _ratio(medians.ratio(workload, ours, peer, count)) for count in clients]
         rows.append([peer, *rates, *ratios])
@@ -80,6 +82,28 @@ def _targets(medians: Medians, run: dict) -> str:
         wanted = [f"≤ {MOST_SLOW_DISK_P99 * 1000:.0f} ms", _verdict(p99 <= MOST_SLOW_DISK_P99)]
         rows.append(["p99 of reads beside 8 writers, 20 ms fdatasync", "1 + 8", f"{p99 * 1000:.2f} ms", *wanted])
     return _markdown(rows)
+
+
+def _behind(medians: Medians, order: Sequence[str], durable: Sequence[str]) -> str:
+    """Return which peers are faster than kvd, and how many times."""
+    lines = ["Faster than kvd:", ""]
+    for workload in medians.workloads:
+        for clients in medians.clients:
+            faster = [
+                (1 / ratio, peer)
+                for peer in order
+                if not peer.startswith("kvd")
+                and (ratio := medians.ratio(workload, _counterpart(workload, peer, durable), peer, clients))
+                and ratio < 1
+            ]
+            named = ", ".join(f"{peer} {times:.1f} ×" for times, peer in sorted(faster, reverse=True))
+            lines.append(f"- {workload}, {clients} client{'s' if clients > 1 else ''}: {named or 'nobody'}")
+    return "\n".join(lines)
+
+
+def _counterpart(workload: str, peer: str, durable: Sequence[str]) -> str:
+    """Return the kvd that a peer is compared with."""
+    return "kvd always" if peer in durable or workload == "read" else "kvd interval"
 
 
 def _verdict(good: bool) -> str:

@@ -13,6 +13,7 @@ class Disk(Peer):
     """No store at all: nothing is checked, found again or shared."""
 
     name = "write + fdatasync"
+    limit = True
     workloads = ("create", "batch")
     durable = True
 

@@ -15,6 +15,7 @@ class Echo(Peer):
     """pyzmq's fastest server in one thread."""
 
     name = "REP echo"
+    limit = True
     workloads = ("read",)
 
     def start(self, directory: Path) -> None:

@@ -34,6 +34,8 @@ class Peer:
     workloads: tuple[str, ...] = ("create", "read", "batch")
     durable = False
     """Whether an acknowledged write survives a power failure; decides which kvd it is compared with."""
+    limit = False
+    """Whether it is no store, but what no store can be faster than."""
     most_clients: int | None = None
     program: str | None = None
     package: str | None = None
