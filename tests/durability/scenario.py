@@ -1,4 +1,4 @@
-"""What a process does to a data file while it is shot at. Each step is journaled before it is tried and when it is done.
+"""What a process does to a data file while it is shot at, with a journal of each step before it is tried and after.
 
 python scenario.py SCENARIO FILE JOURNAL
 """

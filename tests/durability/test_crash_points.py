@@ -68,9 +68,9 @@ class Arena:
         log = self.file.with_name("calls")
         near = [f"{self.file}{end}" for end in ("", ".compacting", ".lock")]
         watched = [option for path in [*near, str(self.file.parent)] for option in ("-P", path)]
+        strace = ["strace", "-qq", "-o", log, "-e", f"trace={CALLS}"]
         process = subprocess.run(
-            ["strace", "-qq", "-o", log, "-e", f"trace={CALLS}", *watched, *inject]
-            + [sys.executable, SCENARIO, self.name, self.file, self.journal],
+            [*strace, *watched, *inject, sys.executable, SCENARIO, self.name, self.file, self.journal],
             env=environment(self.directory, PYTHONPATH=str(SCENARIO.parents[1])),
             capture_output=True,
             text=True,

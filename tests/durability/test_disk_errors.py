@@ -21,6 +21,13 @@ def tracing(directory, *faults):
     return ("strace", "-D", "-f", "-qq", "-o", str(directory / "calls"), "-e", f"trace={calls}", *inject)
 
 
+def create_all(client, acknowledged):
+    """Create keys until one is refused."""
+    for number in range(100_000):
+        client.create(f"key{number}", number)
+        acknowledged[f"key{number}"] = number
+
+
 @needs_strace
 @pytest.mark.parametrize("sync", ["always", "interval"])
 def test_failed_fdatasync_ends_the_daemon_and_is_not_tried_again(directory, sync):
@@ -30,9 +37,7 @@ def test_failed_fdatasync_ends_the_daemon_and_is_not_tried_again(directory, sync
     acknowledged = {}
     with Client(daemon.endpoint, timeout=3) as client:
         with pytest.raises(DataStoreError) as caught:
-            for number in range(100_000):
-                client.create(f"key{number}", number)
-                acknowledged[f"key{number}"] = number
+            create_all(client, acknowledged)
         assert sync != "always" or "Input/output error" in str(caught.value)
     assert daemon.process.wait(30) == 1
 
@@ -58,7 +63,7 @@ def small_disk(directory):
 
 
 @pytest.mark.parametrize("sync", ["always", "never"])
-def test_full_disk_refuses_writes_until_there_is_room(directory, small_disk, start_daemon, sync):
+def test_full_disk_refuses_writes_until_there_is_room(small_disk, start_daemon, sync):
     """On a disk filled to the brim, writes raise StoreFullError and change nothing, reads go on, and writing resumes
     when there is room.
     """
@@ -118,19 +123,24 @@ def test_write_that_the_disk_refuses_changes_nothing(directory, fault):
     assert_sound(daemon.file)
 
 
-def test_file_never_passes_its_limit(directory, start_daemon):
+def test_file_never_passes_its_limit(start_daemon):
     """The data file has at most max_file_bytes at any moment; a full store still deletes, and has room again then."""
     most = 100_000
     daemon = start_daemon(max_file_bytes=str(most), compact_min_bytes="10000")
     largest = 0
     with Client(daemon.endpoint) as client:
         there = []
+
+        def fill():
+            nonlocal largest
+            for number in range(100_000):
+                client.create(f"{cycle}-{number}", "x" * (number % 2000))
+                there.append(f"{cycle}-{number}")
+                largest = max(largest, daemon.file.stat().st_size)
+
         for cycle in range(3):
             with pytest.raises(StoreFullError):
-                for number in range(100_000):
-                    client.create(f"{cycle}-{number}", "x" * (number % 2000))
-                    there.append(f"{cycle}-{number}")
-                    largest = max(largest, daemon.file.stat().st_size)
+                fill()
             for key in there[::2]:
                 client.delete(key)
                 largest = max(largest, daemon.file.stat().st_size)

@@ -5,14 +5,16 @@ import tempfile
 from pathlib import Path
 
 import hypothesis.strategies as st
-from conftest import Clock
-from durability_length import LONG
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from stores import Opened, as_others_read, assert_sound, encoded
 
+from conftest import Clock
+from durability_length import LONG
 from kvclient.errors import DataStoreError, KeyExistsError, KeyNotFoundError, StoreFullError
+from kvd.engine import EngineFailure
 from kvd.store.operations import Create, Delete, Sweep
+from stores import Opened, as_others_read, assert_sound, encoded
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 MAX_FILE_BYTES = 40_000
@@ -137,26 +139,21 @@ class StoreMachine(RuleBasedStateMachine):
     def step_compaction(self, steps):
         if self.compaction is None:
             self.compaction = self.store.store.compact()
-        for _ in range(steps):
-            try:
-                job = next(self.compaction)
-            except StopIteration:
+        while steps > 0 and self.compaction is not None:
+            steps -= 1
+            job = next(self.compaction, self)
+            if job is self:
                 self.compaction = None
-                return
-            except StoreFullError:
-                self.compaction = None
-                return
-            if job is not None:
-                try:
-                    job.run()
-                except StoreFullError as error:
-                    self.abort_compaction(error)
-                    return
+            elif job is not None:
+                steps += job.alone  # until the next step no commit may come
+                self.run_job(job)
 
-    def abort_compaction(self, error):
+    def run_job(self, job):
         try:
-            self.compaction.throw(error)
-        except StoreFullError:
+            job.run()
+        except StoreFullError as error:
+            with pytest.raises(StoreFullError):
+                self.compaction.throw(error)
             self.compaction = None
 
     def finish_compaction(self):
@@ -165,12 +162,30 @@ class StoreMachine(RuleBasedStateMachine):
 
     @rule()
     def give_up_compaction(self):
-        """As a daemon does that is stopped; it can do so once the file is in place, too."""
+        """As a daemon does that is stopped."""
         if self.compaction is not None:
             self.compaction.close()
             self.compaction = None
-            if self.store.engine._move is not None or self.store.engine._failed is not None:
+            if self.store.engine._move is not None:  # the file is in place, and only the index was to be moved
                 self.reopen()
+
+    @rule()
+    def interrupt_compaction(self):
+        """Ctrl-C right behind the rename: nothing may be written to the file that is no longer there."""
+        self.finish_compaction()
+        compaction = self.store.store.compact()
+        for job in compaction:
+            if job is not None and job.alone:
+                try:
+                    job.run()
+                except StoreFullError:
+                    break
+                compaction.close()
+                with pytest.raises(EngineFailure):
+                    self.store.create("never", 1)
+                self.reopen()
+                return
+        compaction.close()
 
     @rule()
     def sync_to_disk(self):

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 
 def main(endpoint, name, seed, journal):
-    from kvclient import Client, DaemonUnavailableError, KeyExistsError, RequestTimeoutError, StoreFullError
+    from kvclient import Client, DataStoreError, KeyExistsError, KeyNotFoundError, StoreFullError
 
     chance = random.Random(int(seed))
     client = Client(endpoint, timeout=float(chance.choice([3, 4])))
@@ -49,10 +49,10 @@ def main(endpoint, name, seed, journal):
                 else:
                     victim = mine.pop(chance.randrange(len(mine)))
                     do("delete", {victim: None}, lambda: client.delete(victim))  # noqa: B023
-            except KeyExistsError as error:
+            except (KeyExistsError, KeyNotFoundError) as error:
                 lines.write(json.dumps(["wrong", str(error)]) + "\n")
                 raise
-            except (DaemonUnavailableError, RequestTimeoutError):
+            except DataStoreError:  # the daemon is gone, or tells that its disk is
                 return
 
 
@@ -63,11 +63,14 @@ class Told(NamedTuple):
     gone: set
     pending: list
     answered: int
+    batches: list
+    """The keys of each batch of which no key was deleted."""
 
 
 def read_journal(path):
     """Return what a journal tells."""
     there, gone, asked, answered = {}, set(), None, 0
+    batches, deleted = [], set()
     for line in path.read_text().splitlines():
         kind, *content = json.loads(line)
         if kind == "ask":
@@ -76,6 +79,10 @@ def read_journal(path):
             continue
         assert kind in {"done", "refused"}, line
         what, items = asked
+        if what == "batch":
+            batches.append(set(items))
+        if what == "delete":
+            deleted |= items.keys()
         asked = None
         answered += 1
         if kind == "refused":
@@ -86,7 +93,9 @@ def read_journal(path):
             gone |= items.keys()
             for key in items:
                 there.pop(key, None)
-    return Told(there, gone, asked, answered)
+    if asked and asked[0] == "delete":
+        deleted |= asked[1].keys()
+    return Told(there, gone, asked, answered, [keys for keys in batches if not keys & deleted])
 
 
 def assert_nothing_is_lost(told, found):

@@ -16,7 +16,7 @@ from kvd.engine.jsonfile.format import Found, entries, unread
 from kvd.engine.jsonfile.lock import running_holder
 from kvd.engine.jsonfile.scan import Damage, is_ours, line_of, walk
 
-# While a daemon writes, the end of the file may look torn for a moment: then it is looked at again.
+# While a daemon writes, the end of the file may look damaged for a moment: then it is looked at again.
 _SECOND_LOOKS, _SECOND_LOOK_SECONDS = 40, 0.05
 
 
@@ -134,13 +134,16 @@ def examine(fd: int, path: Path) -> Report:
 
 
 def _look(fd: int, report: Report) -> Iterator[tuple[Found | Damage, int]]:
-    """Yield what `walk` does, with the revision before it. What looks torn while somebody writes is looked at again."""
+    """Yield what `walk` does, with the revision before it.
+
+    What looks damaged while somebody writes is looked at again.
+    """
     looks = _SECOND_LOOKS if report.open_in is not None else 0
     position = 0
     while True:
         torn = None
         for found in walk(fd, report.size, position, report.revision):
-            if isinstance(found, Damage) and found.torn and looks > 0:
+            if isinstance(found, Damage) and looks > 0:
                 torn = found
                 break
             yield found, report.revision

@@ -26,6 +26,8 @@ from kvd.engine.jsonfile.format import (
     CLOSING,
     HEADER,
     MARKER_BYTES,
+    VALUE_AFTER,
+    VALUE_BEFORE,
     encode_change,
     encode_commit,
     encode_outcomes,
@@ -158,12 +160,13 @@ class JsonFile:
         if offset < 0:
             assert self._previous is not None
             fd, offset = self._previous[0], entry.address - self._previous[1]
-        value = os.pread(fd, entry.length, offset)
-        if len(value) != entry.length:
+        found = os.pread(fd, len(VALUE_BEFORE) + entry.length + len(VALUE_AFTER), offset - len(VALUE_BEFORE))
+        if not found.startswith(VALUE_BEFORE) or found[len(VALUE_BEFORE) + entry.length :] != VALUE_AFTER:
             raise StoreCorruptError(
-                f"The data file {self.path} ends at a value that was in it: another program cut it while it was open."
+                f"The data file {self.path} no longer holds a value that was in it: "
+                "another program cut it, or wrote to it, while it was open."
             )
-        return value
+        return found[len(VALUE_BEFORE) : -len(VALUE_AFTER)]
 
     def expiring(self) -> Iterator[tuple[float, str]]:
         return self._index.expiring()

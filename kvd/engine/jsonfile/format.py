@@ -31,6 +31,9 @@ CLOSING = b"}\n"
 # programs that read 4 KiB at a time, as jq does.
 PAGE = 4096
 
+# What stands around a value in its line.
+VALUE_BEFORE, VALUE_AFTER = b'"value":', b"}"
+
 _HEADER_BODY = b'"kvd":%d}' % VERSION
 HEADER = b'{"":{"crc":"%08x",%s\n' % (zlib.crc32(_HEADER_BODY), _HEADER_BODY)
 EMPTY = HEADER + CLOSING
