@@ -10,8 +10,8 @@ from machine import Machine, install_programs, why_not
 @pytest.fixture(scope="session")
 def programs():
     """A directory in which the project is installed for an ordinary user."""
-    if (reason := why_not()) is not None:
-        pytest.skip(f"a machine with a user's systemd {reason}")
+    if (missing := why_not()) is not None:
+        pytest.skip(f"a machine with a user's systemd needs {missing}")
     with tempfile.TemporaryDirectory(prefix="kvd-systemd-") as name:
         Path(name).chmod(0o755)
         install_programs(Path(name))

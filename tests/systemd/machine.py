@@ -18,23 +18,28 @@ USER = "tester"
 PYTHON = "/srv/kvd/bin/python"
 _SYSTEM_PYTHON = "/usr/bin/python3"
 _CGROUPS = Path("/sys/fs/cgroup")
+_PROGRAMS = ("unshare", "nsenter", "setpriv", "useradd", "systemctl", "systemd-run", "journalctl")
+_NAMESPACES = ("--mount", "--pid", "--cgroup", "--ipc")
+_SEPARATE = ["unshare", *_NAMESPACES, "--fork", "--kill-child", "--mount-proc", "--propagation", "private", "--"]
 
 
 def why_not() -> str | None:
-    """Return why no machine can be had here."""
-    if sys.platform != "linux" or os.geteuid() != 0:
-        return "needs root on Linux, for namespaces"
-    if not Path("/lib/systemd/systemd").exists() or not Path("/lib/systemd/systemd-journald").exists():
-        return "needs systemd"
-    missing = [name for name in ("unshare", "nsenter", "setpriv", "useradd", "systemctl") if not shutil.which(name)]
-    if missing:
-        return f"needs {', '.join(missing)}"
-    if not any(os.access(hierarchy, os.W_OK) for hierarchy in _hierarchies()):
-        return "needs control groups that it may write to"
-    test = "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"
-    if subprocess.run([_SYSTEM_PYTHON, "-c", test], capture_output=True, check=False).returncode != 0:
-        return f"needs {_SYSTEM_PYTHON} of 3.11 or later, with venv"
-    return None
+    """Return what a machine needs and cannot have here; None if it has all."""
+    needed = {
+        "root on Linux": lambda: sys.platform == "linux" and os.geteuid() == 0,
+        "systemd with its journal": lambda: Path("/lib/systemd/systemd-journald").exists(),
+        ", ".join(_PROGRAMS): lambda: all(map(shutil.which, _PROGRAMS)),
+        "control groups that may be written to": lambda: any(os.access(found, os.W_OK) for found in _hierarchies()),
+        "namespaces, which root may not make here": lambda: _succeeds(*_SEPARATE, "true"),
+        f"{_SYSTEM_PYTHON} of 3.11 or later, with venv": lambda: _succeeds(
+            _SYSTEM_PYTHON, "-c", "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"
+        ),
+    }
+    return next((what for what, is_there in needed.items() if not is_there()), None)
+
+
+def _succeeds(*command: str) -> bool:
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def install_programs(directory: Path) -> None:
@@ -61,10 +66,9 @@ class Machine:
         for group in self._groups:
             group.mkdir()
         boot = ["/bin/bash", str(Path(__file__).with_name("boot.sh")), USER, str(programs)]
-        separate = ["unshare", "--mount", "--pid", "--cgroup", "--ipc", "--fork", "--kill-child", "--mount-proc"]
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._outer = subprocess.Popen(
-            self._in_groups(*separate, "--propagation", "private", "--", *boot),
+            self._in_groups(*_SEPARATE, *boot),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._log,
@@ -89,9 +93,9 @@ class Machine:
         return ["/bin/sh", "-c", f'{join} exec "$@"', "sh", *command]
 
     def _as_user(self, *command: str) -> list[str]:
-        enter = ["nsenter", "--target", self._init, "--mount", "--pid", "--cgroup", "--ipc", f"--wdns=/home/{USER}"]
+        enter = ["nsenter", "--target", self._init, *_NAMESPACES]
         become = ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--init-groups", "--reset-env"]
-        variables = ["env", f"XDG_RUNTIME_DIR=/run/user/{self.uid}", "LANG=C.UTF-8"]
+        variables = ["env", f"--chdir=/home/{USER}", f"XDG_RUNTIME_DIR=/run/user/{self.uid}", "LANG=C.UTF-8"]
         return self._in_groups(*enter, *become, *variables, *command)
 
     def run(self, *command: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
