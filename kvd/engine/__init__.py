@@ -120,8 +120,11 @@ class Engine(Protocol):
         """
         ...
 
-    def rescue(self) -> str:
-        """Save beside the medium what the engine holds, and tell where; for when `verify` has failed."""
+    def rescue(self, alive: Callable[[], None]) -> str:
+        """Save beside the medium what the engine holds, and tell where; for when `verify` has failed.
+
+        Takes long, with `alive` called all the while.
+        """
         ...
 
     def verify(self) -> None:

@@ -100,7 +100,7 @@ class Upkeep:
         if self._compaction is not None and not self._job_running:
             self._end_compaction()
         try:
-            saved = f"What the daemon held is saved in {self._engine.rescue()}."
+            saved = f"What the daemon held is saved in {self._engine.rescue(self._beat)}."
         except OSError as failure:
             saved = f"What the daemon holds could not be saved: {failure}."
         self.interference = StoreCorruptError(f"{error} {saved} Put the right file in place and restart the daemon.")

@@ -127,6 +127,29 @@ class TestNotifier:
         assert told == summary(status, trouble)
 
 
+def filled(path, *, keys, value):
+    """Return an engine on a new file with so many keys."""
+    engine = JsonFile(path, sync="never")
+    store = Store(engine, Limits())
+    for number in range(0, keys, 1000):
+        group = store.decide([Create({f"key{number + n}": value for n in range(1000)}, None, None)])
+        store.write(group)
+        store.finish(group)
+    return engine
+
+
+def test_saving_what_another_program_destroyed_is_no_hang(directory):
+    """Saving a gigabyte takes longer than the watchdog waits, so there are signs of life all the while."""
+    engine = filled(directory / "store.json", keys=1000, value=b"1")
+    signs = []
+    try:
+        engine.rescue(lambda: signs.append(1))
+    finally:
+        engine.close()
+
+    assert len(signs) == 1000
+
+
 class TestDaemon:
     def test_ready_comes_when_requests_are_answered_and_stopping_at_the_end(self, manager, notified):
         """The order is: opening, ready with a status, signs of life, stopping."""
@@ -144,13 +167,7 @@ class TestDaemon:
 
     def test_ready_comes_after_all_of_the_file_was_read(self, directory, manager, notified):
         """While a file is recovered there is progress and no readiness; extensions come before it."""
-        engine = JsonFile(directory / "store.json", sync="never")
-        store = Store(engine, Limits())
-        for number in range(0, 4000, 1000):
-            items = {f"key{number + n}": b'"%s"' % (b"x" * 5000) for n in range(1000)}
-            group = store.decide([Create(items, None, None)])
-            store.write(group)
-            store.finish(group)
+        engine = filled(directory / "store.json", keys=4000, value=b'"%s"' % (b"x" * 5000))
         engine.close()
 
         daemon = notified()

@@ -13,7 +13,7 @@ import logging
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -377,11 +377,12 @@ class JsonFile:
                 raise self._fail("put in place for good", error) from None
             raise
 
-    def rescue(self) -> str:
+    def rescue(self, alive: Callable[[], None]) -> str:
         target = aside(self.path, "rescued")
         snapshot = Snapshot(target, self.revision)
         lost = 0
         for key in self._index.keys():  # noqa: SIM118  # a copy
+            alive()
             entry = self._index.find(key)
             assert entry is not None
             try:
