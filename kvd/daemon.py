@@ -1,9 +1,11 @@
 """The daemon: the one place where engine, store and server are put together."""
 
+import contextlib
 import gc
 import logging
 import os
 import platform
+import resource
 import signal
 import time
 from types import FrameType
@@ -35,6 +37,7 @@ def serve(settings: Settings) -> None:
     os.umask(0o077)
     for number in _STOPPING:
         signal.signal(number, _end)  # until the server takes over: opening a large file takes seconds
+    _allow_descriptors()
     started = time.monotonic()
     notifier = Notifier()
     endpoint = Endpoint(settings.listen_on, take_sockets())
@@ -127,6 +130,13 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
 def _end(number: int, _: FrameType | None) -> None:
     log.info("ending on %s", signal.Signals(number).name)
     raise SystemExit(0)
+
+
+def _allow_descriptors() -> None:
+    """Allow as many open files as one may: each connection takes one, and where none is left libzmq 4.3 aborts."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _largest_request(settings: Settings) -> int:

@@ -51,10 +51,12 @@ def unharmed():
 @pytest.fixture
 def socket():
     """Make ZeroMQ sockets that close before the daemon is looked at again."""
+    sockets = []
     context = zmq.Context()
 
     def socket(daemon, kind=zmq.REQ, **options):
         made = context.socket(kind)
+        sockets.append(made)
         made.setsockopt(zmq.LINGER, 0)
         made.setsockopt(zmq.RCVTIMEO, 60_000)
         made.setsockopt(zmq.SNDTIMEO, 60_000)
@@ -64,4 +66,6 @@ def socket():
         return made
 
     yield socket
-    context.destroy(linger=0)
+    for made in sockets:
+        made.close()
+    context.term()
