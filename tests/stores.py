@@ -16,7 +16,7 @@ class Opened:
     def __init__(self, path, clock=time.time, *, sync="always", **limits):
         self.path = path
         self.clock = clock
-        limits = Limits(**limits)
+        limits = Limits(**{"max_value_bytes": 1 << 20, **limits})
         self.engine = JsonFile(path, sync=sync, max_file_bytes=limits.max_file_bytes)
         self.store = Store(self.engine, limits, clock)
 

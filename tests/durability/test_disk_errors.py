@@ -131,7 +131,7 @@ def test_file_never_passes_its_limit(start_daemon):
     with Client(daemon.endpoint) as client:
         there = []
 
-        def fill():
+        def fill(cycle):
             nonlocal largest
             for number in range(100_000):
                 client.create(f"{cycle}-{number}", "x" * (number % 2000))
@@ -140,7 +140,7 @@ def test_file_never_passes_its_limit(start_daemon):
 
         for cycle in range(3):
             with pytest.raises(StoreFullError):
-                fill()
+                fill(cycle)
             for key in there[::2]:
                 client.delete(key)
                 largest = max(largest, daemon.file.stat().st_size)

@@ -1,0 +1,145 @@
+"""Opening a file: the tail that a crash tore is cut, damage is refused, and both are named."""
+
+import logging
+import os
+import zlib
+
+import pytest
+
+from kvclient.errors import StoreCorruptError, StoreLockedError
+from kvd.engine import NEVER, Commit, Put
+from kvd.engine.jsonfile.check import check
+from kvd.engine.jsonfile.filesystem import untrusted_file_system
+from kvd.engine.jsonfile.format import CLOSING, HEADER, encode_commit
+from stores import Opened, as_others_read, assert_sound, contents, create
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "store.json"
+
+
+def write(path, *commits):
+    """Write a file of commits given as revision, key and `synced`; None is damage."""
+    data = HEADER
+    for commit in commits:
+        if commit is None:
+            data += b',"":{"crc":"00000000","bytes":       10,"revision":9},"lost":{"revision":2,"value":1}\n'
+            continue
+        revision, key, synced = commit
+        data += encode_commit(
+            Commit(revision, {key: Put(b"1", revision, NEVER)}, {}), len(data), synced=synced, aligned=False
+        ).data
+    path.write_bytes(data + CLOSING)
+
+
+def test_a_torn_tail_is_cut_and_named(path, caplog):
+    """What stands behind the last whole commit goes, with a warning that tells the place, the bytes and the commit."""
+    write(path, (1, "a", None), None)
+    size = path.stat().st_size
+    found = contents(path)
+
+    assert {"a": 1} == found
+    (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert "an unfinished commit at byte 114 (line 3)" in record.message
+    assert f"cutting {size - 114} bytes behind revision 1" in record.message
+    assert_sound(path)
+
+
+def test_damage_before_whole_commits_is_refused_and_named(path):
+    """With a durable commit behind it, it once was whole: the place, the line, a key and the commands are told."""
+    write(path, (1, "a", None), None, (3, "b", None))
+    before = path.read_bytes()
+    with pytest.raises(StoreCorruptError) as caught:
+        contents(path)
+
+    assert "damage at byte 114 (line 3)" in str(caught.value)
+    assert f"'kvd repair {path}'" in str(caught.value)
+    assert ("lost",) == caught.value.keys
+    assert before == path.read_bytes()
+
+
+@pytest.mark.parametrize(("synced", "torn"), [(1, True), (2, False), (None, False)])
+def test_commits_that_were_not_forced_to_disk_prove_nothing(path, synced, torn):
+    """With sync=never the disk may get later commits before earlier ones: then all behind the hole is unacknowledged,
+    unless a commit says that the lost one was durable.
+    """
+    write(path, (1, "a", None), None, (3, "b", synced))
+    if torn:
+        assert {"a": 1} == contents(path)
+    else:
+        with pytest.raises(StoreCorruptError):
+            contents(path)
+
+
+def test_only_the_closing_brace_is_missing(path):
+    """A file that ends right behind a commit is whole; it is closed again."""
+    write(path, (1, "a", None))
+    path.write_bytes(path.read_bytes().removesuffix(CLOSING))
+
+    assert "no closing brace" in str(check(path).gaps[0])
+    assert {"a": 1} == contents(path)
+    assert {"a": 1} == as_others_read(path)
+
+
+def test_a_file_of_a_later_version_is_left_alone(path):
+    """What a later version wrote is neither taken for damage nor for a plain JSON file."""
+    body = b'"kvd":2}'
+    path.write_bytes(b'{"":{"crc":"%08x",%s\n}\n' % (zlib.crc32(body), body))
+    before = path.read_bytes()
+
+    with pytest.raises(StoreCorruptError, match="format 2"):
+        contents(path)
+    with pytest.raises(StoreCorruptError, match="format 2"):
+        check(path)
+    assert before == path.read_bytes()
+
+
+def test_a_new_file_is_private_and_small(path):
+    """A file is created with mode 0600, and trimmed to its commits when it is closed."""
+    with Opened(path) as store:
+        store.create("key1", 1)
+        assert path.stat().st_size > 60_000  # with room for the next commits
+        assert {"key1": 1} == as_others_read(path)
+
+    assert 0o600 == path.stat().st_mode & 0o777
+    assert path.stat().st_size < 300
+
+
+def test_a_locked_file_names_its_owner(path):
+    """Whoever opens the file second is told who has it."""
+    with Opened(path), pytest.raises(StoreLockedError, match=f"process {os.getpid()}"):
+        Opened(path)
+
+
+def test_outcomes_are_remembered_in_the_file(path):
+    """The same request again, after a crash, is answered with its own success."""
+    store = Opened(path)
+    revision = store.create("key1", 1, id="client:1")
+    store.crash()
+
+    with Opened(path) as store:
+        assert [revision] == store.do(create("key1", 1, id="client:1"))
+
+
+MOUNTS = "36 35 {device} / /home rw shared:1 - {kind} server:/home rw\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("ext4", None), ("nfs4", "nfs4"), ("cifs", "cifs"), ("fuse.sshfs", "fuse.sshfs"), ("", None)]
+)
+def test_file_systems_whose_locks_cannot_be_trusted(tmp_path, kind, name):
+    """Network and user-space file systems are recognised by the name that the kernel gives them."""
+    device = tmp_path.stat().st_dev
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(MOUNTS.format(device=f"{os.major(device)}:{os.minor(device)}", kind=kind) if kind else "")
+
+    assert name == untrusted_file_system(tmp_path, mounts)
+
+
+def test_a_network_file_system_gets_a_warning(path, caplog, monkeypatch):
+    """Opening a file there tells which file system it is."""
+    monkeypatch.setattr("kvd.engine.jsonfile.file.untrusted_file_system", lambda _: "nfs4")
+    contents(path)
+
+    assert "nfs4" in caplog.text
