@@ -70,7 +70,7 @@ def test_commits_between_all_steps_are_kept(store, path, clock):
     assert_sound(path)
 
 
-def test_a_crash_at_any_step_leaves_a_whole_file_and_no_debris(store, path, clock, tmp_path):
+def test_a_crash_at_any_step_leaves_a_whole_file_and_no_debris(store, clock, tmp_path):
     """At each step the file that lies there opens with everything, and the half-made one beside it goes."""
     compaction = store.store.compact()
     for step, job in enumerate(compaction):
