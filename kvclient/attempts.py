@@ -69,8 +69,5 @@ def _find_daemon(target: Target, deadline: float) -> Iterator[Pause]:
                 yield Pause(seconds)
             return
         if time.monotonic() > deadline:
-            raise DaemonUnavailableError(
-                f"No daemon listens on {target.endpoint}. Start one with 'kvd', or leave the endpoint to its default "
-                "to have one started."
-            )
+            raise DaemonUnavailableError(f"No daemon listens on {target.endpoint}. Start one with 'kvd'.")
         yield Pause(_AWAY_POLL_SECONDS * random.uniform(0.5, 1.5))
