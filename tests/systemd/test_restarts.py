@@ -70,12 +70,13 @@ def test_kill_9(installed, load):
     load.finish()
 
 
-def test_restart(installed, load):
-    """A restart under the same load goes unnoticed: systemd listens on, and the daemon ends in time and cleanly."""
+@pytest.mark.parametrize("command", ["systemctl --user restart kvd", "/srv/kvd/bin/kvctl service install"])
+def test_restart(installed, load, command):
+    """A restart, also of an upgrade, goes unnoticed: systemd listens on, and the daemon ends in time and cleanly."""
     pid = installed.show("kvd.service", "MainPID")
     listening = installed.show("kvd.socket", "InvocationID")
     for _ in range(2):
-        installed.systemctl("restart", "kvd.service")
+        installed.run(*command.split())
         load.advance()
 
     assert pid != installed.show("kvd.service", "MainPID") != "0"

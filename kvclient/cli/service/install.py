@@ -17,25 +17,30 @@ _LINGERING = Path("/var/lib/systemd/linger")
 def run(store: str | None, *, dry_run: bool) -> None:
     """Write the units of a store, have systemd listen, and say what comes next."""
     service, systemctl = Service.find(store), Systemctl(dry_run)
+    first = f"{service.name}.socket" if service.socket is not None else f"{service.name}.service"
+    listens_on = False
     if dry_run:
         for path, text in service.files(namespaces=True).items():
             print(f"# {path}\n{text}")
     else:
         check_there()
         service.check()
-        _write(service, systemctl)
+        listens_on = first not in _write(service, systemctl) and service.socket is not None and systemctl.active(first)
     systemctl.change("daemon-reload")
-    first = f"{service.name}.socket" if service.socket is not None else f"{service.name}.service"
     if not dry_run:
         make_way(service, systemctl)
     systemctl.change("enable", first)
-    # Not "enable --now", which leaves a socket as it was before the files changed.
-    systemctl.change("restart", first)
+    if listens_on:
+        # While nobody listened, a client would start a daemon of its own.
+        systemctl.change("try-restart", f"{service.name}.service")
+    else:
+        systemctl.change("restart", first)
     if not dry_run:
         _tell(service, first)
 
 
-def _write(service: Service, systemctl: Systemctl) -> None:
+def _write(service: Service, systemctl: Systemctl) -> set[str]:
+    """Write the unit files and return the names of those that are new or differ from what was there."""
     namespaces = systemctl.grants_namespaces()
     files = service.files(namespaces=namespaces)
     for path in service.paths:
@@ -44,12 +49,14 @@ def _write(service: Service, systemctl: Systemctl) -> None:
             systemctl.change("disable", "--now", path.name)
             path.unlink()
     service.directory.mkdir(parents=True, exist_ok=True)
+    changed = {path.name for path, text in files.items() if not path.exists() or path.read_text() != text}
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         _say(f"wrote {path}")
     if not namespaces:
         _say("This system keeps user namespaces from services, so this one can write where you can (docs/systemd.md).")
+    return changed
 
 
 def check_ours(path: Path, service: Service) -> None:
