@@ -1,4 +1,4 @@
-"""What the loop does beside serving: compaction, syncing in intervals, watching the file."""
+"""What the loop does beside serving: compaction, syncing in intervals, watching the file, giving memory back."""
 
 import logging
 import time
@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from kvclient.errors import DataStoreError, StoreCorruptError
 from kvd.engine import Compaction, DiskJob, Engine, EngineFailure
+from kvd.server.memory import Memory
 from kvd.server.worker import Worker
 from kvd.store.store import Store
 
@@ -34,6 +35,7 @@ class Upkeep:
         self._job: DiskJob | None = None
         self._job_running = False
         self._syncing = False
+        self._memory = Memory()
         self.compaction_failed = False
         """Whether the last compaction was given up, so that waiting for another is of no use now."""
         self.failure: EngineFailure | None = None
@@ -82,6 +84,8 @@ class Upkeep:
             self._worker.submit(self._engine.sync, self._synced)
         if self._compaction is None and self.interference is None and self._store.compaction_due():
             self.start_compaction()
+        if self._memory.due():
+            self._worker.submit(self._memory.give_back, self._note)
 
     def _synced(self, error: BaseException | None) -> None:
         self._syncing = False
