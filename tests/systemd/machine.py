@@ -1,7 +1,7 @@
 """A machine for tests: an ordinary user with a live `systemd --user` and a journal, in namespaces of its own.
 
 Needs root on a Linux with systemd; nothing of the host is changed. The project is installed in it, at /srv/kvd, in a
-virtual environment of the system's Python: an interpreter below /root is out of an ordinary user's reach.
+virtual environment of the system's Python: one in root's home is out of an ordinary user's reach.
 """
 
 import os
