@@ -9,7 +9,7 @@ import zmq
 
 from processes import wait_until
 
-_MOST_GROWTH = 48 << 20
+_MOST_GROWTH = 64 << 20
 """Bytes of memory that an allocator may keep of what passed through."""
 
 
