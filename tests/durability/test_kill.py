@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from writer import assert_nothing_is_lost, read_journal
+from writer import assert_nothing_is_lost, end, read_journal
 
 from durability_length import LONG
 from kvd.engine.jsonfile.check import check
@@ -53,11 +53,8 @@ def test_nothing_acknowledged_is_lost_when_the_daemon_is_killed(directory, start
             assert all(gap.unacknowledged for gap in report.gaps)
             daemon.start()
         daemon.kill()
-        assert [0] * len(writers) == [writer.wait(60) for writer in writers]
     finally:
-        for writer in writers:
-            writer.kill()
-            writer.wait()
+        end(writers)
 
     found = contents(daemon.file)
     assert_sound(daemon.file)

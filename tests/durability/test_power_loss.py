@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
-from writer import assert_nothing_is_lost, read_journal
+from writer import assert_nothing_is_lost, end, read_journal
 
 from durability_length import LONG
 from kvd.engine.jsonfile.check import check
@@ -103,7 +103,7 @@ def test_power_loss_loses_nothing_acknowledged(directory, disk, sync):
         time.sleep(random.random() * 0.1)  # the moment, which nothing waits for
         disk.cut_power()
         daemon.kill()
-        assert [0, 0] == [writer.wait(60) for writer in writers]
+        end(writers)
         disk.unmount()
         assert disk.mount().returncode == 0
 

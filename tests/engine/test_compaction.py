@@ -70,6 +70,28 @@ def test_commits_between_all_steps_are_kept(store, path, clock):
     assert_sound(path)
 
 
+def test_commits_while_the_index_is_moved(store):
+    """The new file is in place, and while its places go into the index, step by step, commits go on."""
+    expected = kept()
+    in_place = False
+    steps = 0
+    for job in store.store.compact():
+        if not in_place and store.engine._move.added == set():
+            many = {f"added{number}": number for number in range(1000)}
+            store.batch(many)
+            expected |= many
+        if job is not None:
+            job.run()
+            in_place = in_place or job.alone
+        elif in_place:
+            steps += 1
+            store.create(f"late{steps}", steps)
+            expected[f"late{steps}"] = steps
+            assert expected == store.contents()
+    assert steps > 4
+    assert expected == store.contents() == as_others_read(store.path, store.clock())
+
+
 def test_a_crash_at_any_step_leaves_a_whole_file_and_no_debris(store, clock, tmp_path):
     """At each step the file that lies there opens with everything, and the half-made one beside it goes."""
     compaction = store.store.compact()
