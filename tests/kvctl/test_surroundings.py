@@ -25,7 +25,8 @@ def launch(shared_daemon, directory):
     processes = []
 
     def launch(*arguments, endpoint=shared_daemon.endpoint, variables=(), **options):
-        environ = environment(directory, KVD_ENDPOINT=endpoint, **dict(variables))
+        # As most programs run it: with output that is written when it ends.
+        environ = environment(directory, KVD_ENDPOINT=endpoint, PYTHONUNBUFFERED="", **dict(variables))
         processes.append(subprocess.Popen([*KVCTL, *arguments], env=environ, **options))
         return processes[-1]
 
