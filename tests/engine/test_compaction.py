@@ -11,8 +11,8 @@ from stores import Opened, as_others_read, assert_sound, contents
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "store.json"
+def path(memory):
+    return memory / "store.json"
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_commits_while_the_index_is_moved(store):
     assert expected == store.contents() == as_others_read(store.path, store.clock())
 
 
-def test_a_crash_at_any_step_leaves_a_whole_file_and_no_debris(store, clock, tmp_path):
+def test_a_crash_at_any_step_leaves_a_whole_file_and_no_debris(store, path, clock, tmp_path):
     """At each step the file that lies there opens with everything, and the half-made one beside it goes."""
     compaction = store.store.compact()
     for step, job in enumerate(compaction):
@@ -101,8 +101,8 @@ def test_a_crash_at_any_step_leaves_a_whole_file_and_no_debris(store, clock, tmp
         crashed = tmp_path / f"crash{step}" / "store.json"
         crashed.parent.mkdir()
         for name in ("store.json", "store.json.compacting"):
-            if (tmp_path / name).exists():
-                crashed.with_name(name).write_bytes((tmp_path / name).read_bytes())
+            if path.with_name(name).exists():
+                crashed.with_name(name).write_bytes(path.with_name(name).read_bytes())
 
         assert kept() == contents(crashed, clock)
         assert_sound(crashed)

@@ -11,8 +11,8 @@ from stores import Opened, as_others_read, assert_sound
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "store.json"
+def path(memory):
+    return memory / "store.json"
 
 
 class Disk:
