@@ -47,7 +47,8 @@ def report(run: dict) -> str:
     parts = [f"{run['date']}, {run['machine']}, medians of {rounds}."]
     parts += [_workload(medians, workload, order, durable) for workload in medians.workloads]
     parts.append(_targets(medians, run))
-    parts.append(_behind(medians, [peer for peer in order if peer not in run["limits"]], durable))
+    if medians.workloads:
+        parts.append(_behind(medians, [peer for peer in order if peer not in run["limits"]], durable))
     if run["missing"]:
         parts.append("Left out, because it is not installed: " + "; ".join(run["missing"]) + ".")
     return "\n\n".join(parts)
