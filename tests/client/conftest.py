@@ -23,6 +23,7 @@ def python(directory):
     def run(program, *arguments, **variables):
         done = subprocess.run(
             [sys.executable, "-W", "error", "-c", program, *map(str, arguments)],
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,

@@ -4,13 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
-from processes import environment, kvctl
+
+from processes import environment, kvctl, wait_until
 
 CREATE = """
 import sys
 from kvclient import Client
+sys.stdin.readline()
 with Client(timeout=60) as store:
     store.create(sys.argv[1], 1)
     print(store.status()["pid"])
@@ -55,11 +58,18 @@ def test_the_next_call_starts_another_after_a_stop(home, python):
     assert 3 == len({first, second, third})
 
 
+def ready(process):
+    """Tell whether a process has imported ZeroMQ, after which it waits for its standard input."""
+    return "_zmq" in Path(f"/proc/{process.pid}/maps").read_text()
+
+
 def test_many_processes_at_once_end_with_one_daemon(home):
-    """All calls succeed, and all were answered by the same daemon."""
+    """All calls succeed, all were answered by the same daemon, and no second one was tried."""
+    starting, start = os.pipe()  # whose end all wait for
     callers = [
         subprocess.Popen(
             [sys.executable, "-c", CREATE, f"key{number}"],
+            stdin=starting,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -67,10 +77,16 @@ def test_many_processes_at_once_end_with_one_daemon(home):
         )
         for number in range(16)
     ]
+    os.close(starting)
+    wait_until(lambda: all(ready(caller) for caller in callers))
+    os.close(start)
     answers = [caller.communicate(timeout=100) for caller in callers]
 
     assert {("", 0)} == {(errors, caller.returncode) for (_, errors), caller in zip(answers, callers, strict=True)}
     assert 1 == len({pid for pid, _ in answers})
+    (log,) = home.rglob("data_store.log")
+    assert 1 == log.read_text().count("serving ")
+    assert "in use" not in log.read_text()
 
 
 def test_a_store_by_name(home, python):
