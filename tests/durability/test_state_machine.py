@@ -160,6 +160,13 @@ class StoreMachine(RuleBasedStateMachine):
         while self.compaction is not None:
             self.step_compaction(1000)
 
+    @rule(items=st.dictionaries(keys, values, min_size=1, max_size=4), ttl=ttls, deleted=keys)
+    def write_during_a_compaction(self, items, ttl, deleted):
+        self.step_compaction(1)
+        self.create(items, ttl)
+        self.delete(deleted)
+        self.finish_compaction()
+
     @rule()
     def give_up_compaction(self):
         """As a daemon does that is stopped."""
@@ -254,7 +261,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 StoreMachine.TestCase.settings = settings(
-    max_examples=2000 if LONG else 60,
+    max_examples=2000 if LONG else 200,
     stateful_step_count=60 if LONG else 40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
