@@ -62,8 +62,10 @@ def socket_path(endpoint: str) -> Path | None:
     """Return an `ipc://` endpoint's path, None for another transport. Raises `DataStoreError` if it cannot be one."""
     if "://" not in endpoint:
         raise DataStoreError(f"An endpoint is an address such as ipc:///run/user/1000/kvd/work.sock, not {endpoint!r}.")
-    if not endpoint.startswith("ipc://"):
+    if endpoint.startswith("tcp://"):
         return None
+    if not endpoint.startswith("ipc://"):
+        raise DataStoreError(f"An endpoint begins with ipc:// or tcp://: {endpoint!r}")
     path = endpoint.removeprefix("ipc://")
     if not path.startswith("/"):
         raise DataStoreError(

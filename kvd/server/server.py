@@ -32,10 +32,14 @@ _ROUND = 64
 """Requests received before the loop looks at anything else."""
 _GROUP = 256
 """Operations in a group: so many clients' writes share a commit."""
+_MOST_QUEUED_BYTES = 64 << 20
+"""With so much waiting for the disk nothing more is received: somebody sends without waiting for replies."""
 _SWEEP = operations.Sweep(500)
 _SWEEP_RETRY_SECONDS = 1.0
 _SHARED_SECONDS = 1.0
 """So long after a request of somebody else a client counts as not alone."""
+_SLOW_DISK_SECONDS = 0.001
+"""From so long a sync on, writers that would take turns are brought together; see `_hold`."""
 _HOUSEKEEPING_SECONDS = 0.002
 """Other things than receiving are done so often at least, however many requests there are."""
 
@@ -75,6 +79,11 @@ class Server:
         self._sweep_queued = False
         self._last_peer = b""
         self._shared_until = 0.0
+        self._queued_bytes = 0
+        self._submitted_at = 0.0
+        self._writers: set[bytes] = set()
+        self._expected = 0
+        self._hold_until = 0.0
 
     def stop(self) -> None:
         """Have `run` return once every request that was received is answered. Callable from a signal handler."""
@@ -83,13 +92,16 @@ class Server:
 
     def run(self) -> None:
         """Serve. Raises `EngineFailure` if the data file may not be written any more."""
-        poller = zmq.Poller()
-        poller.register(self._socket, zmq.POLLIN)
-        poller.register(self._wakeup.fd, zmq.POLLIN)
+        everything, no_requests = zmq.Poller(), zmq.Poller()
+        everything.register(self._socket, zmq.POLLIN)
+        for poller in everything, no_requests:
+            poller.register(self._wakeup.fd, zmq.POLLIN)
         timeout = received = 0
         housekeep_by = 0.0
         while not self._stopping or self._queue or self._group:
             only_requests = True
+            # What is not received waits with its sender: libzmq holds so much of it, and then the sender is held.
+            poller = everything if self._queued_bytes < _MOST_QUEUED_BYTES else no_requests
             events = poller.poll(timeout)
             for ready, _ in events:
                 if ready == self._wakeup.fd:
@@ -118,7 +130,7 @@ class Server:
 
     def _timeout(self) -> float:
         if self._queue and self._group is None and not self._upkeep.compacting:
-            return 0.0
+            return max(0.0, self._hold_until - time.monotonic()) if len(self._queue) < self._expected else 0.0
         timeout = max(0.0, self._upkeep.due_at - time.monotonic())
         due = self._store.next_expiry()
         if due is not None and not self._sweep_queued:
@@ -146,6 +158,8 @@ class Server:
             return
         try:
             self._handle(peer, _parse(body.bytes))
+            if self._queue:
+                self._queued_bytes += len(body)
         except ValidationError as error:
             self._refuse(peer, invalid_request(error))
         except DataStoreError as error:
@@ -212,6 +226,8 @@ class Server:
     def _commit(self) -> None:
         """Make what is queued the next group, if the disk is free."""
         while self._queue and self._group is None and not self._upkeep.wants_commits_held:
+            if len(self._queue) < self._expected and time.monotonic() < self._hold_until:
+                return
             if self._upkeep.interference is not None:
                 self._refuse_all(self._upkeep.interference)
                 return
@@ -222,8 +238,11 @@ class Server:
                 return
             self._group, self._members = group, members[:decided]
             del self._queue[:decided]
+            if not self._queue:
+                self._queued_bytes = 0
             if group.staged is not None and self._waits_for_disk and time.monotonic() < self._shared_until:
-                self._committer.submit(partial(self._store.write, group), self._written)
+                self._submitted_at = time.monotonic()
+                self._committer.submit(partial(self._store.write, group), self._written_beside)
             else:
                 # Nobody else would be served meanwhile, and a thread's wake-up takes half as long as a sync.
                 self._written(_attempt(partial(self._store.write, group)))
@@ -238,6 +257,24 @@ class Server:
             return True
         self._upkeep.start_compaction()
         return False
+
+    def _written_beside(self, error: BaseException | None) -> None:
+        self._hold(time.monotonic())
+        self._written(error)
+
+    def _hold(self, now: float) -> None:
+        """On a slow disk, hold the next group back a little, until all are there that wrote in the last two groups.
+
+        Writers whose replies left with one group come back just after the next has started. So they would go on in two
+        halves that take turns, each waiting for the other's sync. A quarter of a sync is enough for them to come back.
+        """
+        seconds = now - self._submitted_at
+        if seconds < _SLOW_DISK_SECONDS:
+            self._expected = 0
+            return
+        before, self._writers = self._writers, {peer for peer, _ in self._members if peer}
+        self._expected = len(before | self._writers)
+        self._hold_until = now + seconds / 4
 
     def _written(self, error: BaseException | None) -> None:
         """Reply to the members of the group that was written."""
@@ -279,7 +316,7 @@ class Server:
             self._refuse(peer, error)
 
     def _refuse_all(self, error: DataStoreError) -> None:
-        queue, self._queue = self._queue, []
+        queue, self._queue, self._queued_bytes = self._queue, [], 0
         self._sweep_queued = False
         self._sweep_at = time.time() + _SWEEP_RETRY_SECONDS
         for peer, _ in queue:
