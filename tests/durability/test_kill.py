@@ -44,7 +44,7 @@ def test_nothing_acknowledged_is_lost_when_the_daemon_is_killed(directory, start
     try:
         for _ in range(ROUNDS if sync == "always" else ROUNDS // 4):
             answered = sum(journal.stat().st_size for journal in journals if journal.exists())
-            wait_until(lambda: sum(j.stat().st_size for j in journals if j.exists()) > answered + 2000)  # noqa: B023
+            wait_until(lambda: sum(j.stat().st_size for j in journals if j.exists()) > answered + 20_000)  # noqa: B023
             time.sleep(chance.random() * 0.2)  # the moment, which nothing waits for
             daemon.kill()
 
@@ -62,4 +62,4 @@ def test_nothing_acknowledged_is_lost_when_the_daemon_is_killed(directory, start
     for one in told:
         assert_nothing_is_lost(one, found)
     assert found.keys() <= {key for one in told for key in [*one.there, *(one.pending[1] if one.pending else ())]}
-    assert sum(one.answered for one in told) > 100
+    assert sum(one.answered for one in told) > 20
