@@ -89,7 +89,10 @@ class Probe:
         client = Client(self._endpoint, timeout=60)
         number = 0
         while not self._stop.is_set():
-            for call in (lambda: client.create(f"p{id(self)}-{number}", 1), lambda: client.read(f"p{id(self)}-{number}")):
+            for call in (
+                lambda: client.create(f"p{id(self)}-{number}", 1),
+                lambda: client.read(f"p{id(self)}-{number}"),
+            ):
                 started = time.perf_counter()
                 call()
                 self.seconds.append(time.perf_counter() - started)
@@ -123,7 +126,9 @@ def compare_rates(big: Daemon, empty: Daemon, rounds: int, value_bytes: int) -> 
                 found[name].append(rates(client, f"r{number}", "x" * (value_bytes - 2)))
     for operation in ("create", "read", "delete"):
         full, none = (statistics.median(one[operation] for one in found[name]) for name in ("big", "empty"))
-        print(f"{operation:<8}{full:10,.0f}/s on the large file {none:10,.0f}/s on an empty one   ratio {full / none:.2f}  (≥ 0.9)")
+        print(
+            f"{operation:<8}{full:10,.0f}/s on the large file {none:10,.0f}/s on an empty one   ratio {full / none:.2f}  (≥ 0.9)"
+        )
 
 
 def compare_opening(path: Path, rounds: int) -> None:
@@ -135,7 +140,10 @@ def compare_opening(path: Path, rounds: int) -> None:
     (seconds, peak), (load_seconds, load_peak) = (
         (statistics.median(one[0] for one in runs), max(one[1] for one in runs)) for runs in (ours, loads)
     )
-    print(f"open    {seconds:6.2f} s, peak {peak:,.0f} MiB; json.load {load_seconds:6.2f} s, peak {load_peak:,.0f} MiB", end="")
+    print(
+        f"open    {seconds:6.2f} s, peak {peak:,.0f} MiB; json.load {load_seconds:6.2f} s, peak {load_peak:,.0f} MiB",
+        end="",
+    )
     print(f"   ratio {seconds / load_seconds:.2f}  (≤ 1.0)")
 
 

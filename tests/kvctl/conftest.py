@@ -1,6 +1,7 @@
 """Fixtures for tests of kvctl, each run of which is a process."""
 
 import pytest
+
 from processes import kvctl
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Self
 
 import zmq
+
 from processes import Daemon
 
 _EVERY = 10

@@ -1,6 +1,7 @@
 """The store on a real data file, with a clock that the tests move."""
 
 import pytest
+
 from kvclient import (
     BatchTooLargeError,
     InvalidTTLError,

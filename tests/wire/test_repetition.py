@@ -4,6 +4,7 @@ import json
 
 import pytest
 import zmq
+
 from processes import wait_until
 
 CREATE = {"op": "create", "key": "key1", "value": 1, "id": "client:1"}
