@@ -13,6 +13,7 @@ Prints a table with what docs/performance.md says must be reached. Needs about t
 """
 
 import argparse
+import itertools
 import resource
 import shutil
 import statistics
@@ -21,7 +22,9 @@ import sys
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
+from typing import Self
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -31,7 +34,18 @@ from kvd.engine.jsonfile.snapshot import Snapshot
 from processes import Daemon
 
 _JSON_LOAD = "import json, sys; json.load(open(sys.argv[1], 'rb'))"
-_OPEN = "import sys; from pathlib import Path; from kvd.engine.jsonfile.file import JsonFile; JsonFile(Path(sys.argv[1])).close()"
+_OPEN = """
+import sys
+from pathlib import Path
+from kvd.engine.jsonfile.file import JsonFile
+JsonFile(Path(sys.argv[1])).close()
+"""
+_TIMED = """
+import resource, time
+started = time.perf_counter()
+{}
+print(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
 
 
 def write_file(path: Path, records: int, value_bytes: int, expires_at: float = NEVER) -> None:
@@ -47,8 +61,8 @@ def write_file(path: Path, records: int, value_bytes: int, expires_at: float = N
 
 def run_alone(program: str, path: Path) -> tuple[float, float]:
     """Return the seconds and the peak MiB of a Python process that runs `program` on `path`."""
-    timed = f"import resource, time; t = time.perf_counter()\n{program}\nprint(time.perf_counter() - t, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
-    output = subprocess.run([sys.executable, "-c", timed, str(path)], capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-c", _TIMED.format(program), str(path)]
+    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     seconds, peak = map(float, output.split())
     return seconds, peak
 
@@ -87,18 +101,16 @@ class Probe:
 
     def _run(self) -> None:
         client = Client(self._endpoint, timeout=60)
-        number = 0
-        while not self._stop.is_set():
-            for call in (
-                lambda: client.create(f"p{id(self)}-{number}", 1),
-                lambda: client.read(f"p{id(self)}-{number}"),
-            ):
+        for number in itertools.count():
+            if self._stop.is_set():
+                return
+            key = f"p{id(self)}-{number}"
+            for call in (partial(client.create, key, 1), partial(client.read, key)):
                 started = time.perf_counter()
                 call()
                 self.seconds.append(time.perf_counter() - started)
-            number += 1
 
-    def __enter__(self) -> "Probe":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -126,9 +138,8 @@ def compare_rates(big: Daemon, empty: Daemon, rounds: int, value_bytes: int) -> 
                 found[name].append(rates(client, f"r{number}", "x" * (value_bytes - 2)))
     for operation in ("create", "read", "delete"):
         full, none = (statistics.median(one[operation] for one in found[name]) for name in ("big", "empty"))
-        print(
-            f"{operation:<8}{full:10,.0f}/s on the large file {none:10,.0f}/s on an empty one   ratio {full / none:.2f}  (≥ 0.9)"
-        )
+        rates_of = f"{full:10,.0f}/s on the large file {none:10,.0f}/s on an empty one"
+        print(f"{operation:<8}{rates_of}   ratio {full / none:.2f}  (≥ 0.9)")
 
 
 def compare_opening(path: Path, rounds: int) -> None:
