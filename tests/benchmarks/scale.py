@@ -91,7 +91,7 @@ def rates(client: Client, label: str, value: str, operations: int = 1500) -> dic
 
 
 class Probe:
-    """A client that creates and reads all the time and notes how long the slowest of each took."""
+    """A client that creates, reads and deletes all the time and notes how long each took."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
@@ -105,7 +105,7 @@ class Probe:
             if self._stop.is_set():
                 return
             key = f"p{id(self)}-{number}"
-            for call in (partial(client.create, key, 1), partial(client.read, key)):
+            for call in (partial(client.create, key, 1), partial(client.read, key), partial(client.delete, key)):
                 started = time.perf_counter()
                 call()
                 self.seconds.append(time.perf_counter() - started)
