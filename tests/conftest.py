@@ -7,21 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from clock import Clock
 from processes import Daemon
 
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run tests of load and crashes in their long form")
-
-
-class Clock:
-    """A clock that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

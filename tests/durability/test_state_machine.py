@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from conftest import Clock
+from clock import Clock
 from durability_length import LONG
 from kvclient.errors import DataStoreError, KeyExistsError, KeyNotFoundError, StoreFullError
 from kvd.engine import EngineFailure
