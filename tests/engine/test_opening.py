@@ -139,7 +139,7 @@ def test_file_systems_whose_locks_cannot_be_trusted(tmp_path, kind, name):
 
 def test_a_network_file_system_gets_a_warning(path, caplog, monkeypatch):
     """Opening a file there tells which file system it is."""
-    monkeypatch.setattr("kvd.engine.jsonfile.file.untrusted_file_system", lambda _: "nfs4")
+    monkeypatch.setattr("kvd.engine.jsonfile.filesystem.untrusted_file_system", lambda _: "nfs4")
     contents(path)
 
     assert "nfs4" in caplog.text

@@ -11,7 +11,6 @@ import errno
 import json
 import logging
 import os
-import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from kvclient.errors import DataStoreError, StoreCorruptError, StoreFullError
 from kvd.engine import Commit, Compaction, DiskJob, EngineFailure, Entry, Put
 from kvd.engine.jsonfile.compaction import Move
 from kvd.engine.jsonfile.conversion import aside, convert, plain_entries, write_new
-from kvd.engine.jsonfile.filesystem import untrusted_file_system
+from kvd.engine.jsonfile.filesystem import look_around, resolve
 from kvd.engine.jsonfile.format import (
     CLOSING,
     HEADER,
@@ -80,7 +79,7 @@ class JsonFile:
         Raises `StoreLockedError`, `StoreCorruptError` (with the place of the damage), or `DataStoreError` if the path
         cannot be used.
         """
-        self.path = _resolve(path)
+        self.path = resolve(path)
         self._temporary = self.path.with_name(f"{self.path.name}.compacting")
         self._sync_mode = sync
         self._max_file_bytes = max_file_bytes
@@ -103,7 +102,7 @@ class JsonFile:
             write_new(self.path, {}, self._temporary)
             log.info("created %s", self.path)
         self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        self._look_around()
+        look_around(self._fd, self.path)
         self._progress(0, os.fstat(self._fd).st_size)
         if not is_ours(self._fd, self.path):
             self._convert()
@@ -124,22 +123,6 @@ class JsonFile:
         self._watch.expect(CLOSING, self._size - len(CLOSING), size=self._size)
         self._failed: str | None = None
         self._carried_bytes = 0
-
-    def _look_around(self) -> None:
-        """Refuse a file of another user, and warn of a file system whose locks may not hold."""
-        owner = os.fstat(self._fd).st_uid
-        if owner != os.geteuid():
-            raise DataStoreError(
-                f"The data file {self.path} belongs to user {owner} and this is user {os.geteuid()}: "
-                "its next compaction would take it away from its owner."
-            )
-        if name := untrusted_file_system(self.path):
-            log.warning(
-                "%s lies on a file system (%s) where a lock may not keep off a daemon on another machine; "
-                "make sure that only one opens it",
-                self.path,
-                name,
-            )
 
     def _convert(self) -> None:
         with open(self._fd, "rb", closefd=False) as file:
@@ -448,22 +431,3 @@ def full(path: Path, max_file_bytes: int) -> StoreFullError:
         f"The data file {path} would pass its limit of {max_file_bytes} bytes (setting max_file_bytes), "
         "also without what is expired and deleted. Nothing was changed."
     )
-
-
-def _resolve(path: Path) -> Path:
-    """Return the path of the file itself, its directory made if missing. Raises `DataStoreError` if it is no file."""
-    try:
-        real = path.expanduser().resolve(strict=False)
-        if path.is_symlink() and real.is_symlink():
-            raise DataStoreError(f"The data file {path} is a symbolic link that leads in a circle.")
-        real.parent.mkdir(parents=True, exist_ok=True)
-        found = real.stat()
-    except FileNotFoundError:
-        return real
-    except (OSError, RuntimeError) as error:
-        if isinstance(error, DataStoreError):
-            raise
-        raise DataStoreError(f"The data file {path} cannot be used: {error}") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise DataStoreError(f"The data file {path} is not a regular file.")
-    return real
