@@ -16,6 +16,8 @@ _SYNC_SECONDS = 1.0
 # What is not urgent is looked at so often: whether the file is still ours, whether a compaction is worth it, and the
 # watchdog. Within a second somebody else's hand on the file must be noticed.
 _LOOK_SECONDS = 0.5
+# A compaction that failed, for want of room on the disk, say, is not tried again for so long.
+_FAILED_SECONDS = 10.0
 
 
 class Upkeep:
@@ -36,8 +38,7 @@ class Upkeep:
         self._job_running = False
         self._syncing = False
         self._memory = Memory()
-        self.compaction_failed = False
-        """Whether the last compaction was given up, so that waiting for another is of no use now."""
+        self._compact_from = 0.0
         self.failure: EngineFailure | None = None
         """Why the daemon has to end."""
         self.interference: StoreCorruptError | None = None
@@ -47,6 +48,11 @@ class Upkeep:
     def compacting(self) -> bool:
         """Whether a compaction is under way."""
         return self._compaction is not None
+
+    @property
+    def compaction_failed(self) -> bool:
+        """Whether a compaction was given up just now, so that waiting for another is of no use."""
+        return time.monotonic() < self._compact_from
 
     @property
     def due_at(self) -> float:
@@ -62,7 +68,6 @@ class Upkeep:
     def start_compaction(self) -> None:
         """Start a compaction if none is under way."""
         if self._compaction is None:
-            self.compaction_failed = False
             self._compaction = self._store.compact()
 
     def step(self, *, committing: bool) -> None:
@@ -82,7 +87,8 @@ class Upkeep:
             self._next_sync = now + _SYNC_SECONDS
             self._syncing = True
             self._worker.submit(self._engine.sync, self._synced)
-        if self._compaction is None and self.interference is None and self._store.compaction_due():
+        held_off = self.compaction_failed or self.interference is not None
+        if self._compaction is None and not held_off and self._store.compaction_due():
             self.start_compaction()
         if self._memory.due():
             self._worker.submit(self._memory.give_back, self._note)
@@ -132,7 +138,7 @@ class Upkeep:
             self.interfered(failure)
         except (OSError, DataStoreError, EngineFailure) as failure:
             self._end_compaction()
-            self.compaction_failed = True
+            self._compact_from = time.monotonic() + _FAILED_SECONDS
             log.warning("the compaction was given up: %s", failure)
             self._note(failure)
 
