@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kvclient.errors import DataStoreError
 from kvd.engine import EngineFailure
+from kvd.engine.jsonfile import file as data_file
 from kvd.engine.jsonfile.repair import repair
 from stores import Opened
 
@@ -34,6 +35,7 @@ class Journal:
 
 def commit(path, journal):
     """Commits of one and of several keys, one that makes the file grow, and the end."""
+    data_file._LEAST_EXTENT_BYTES = 65536  # so that it grows more than once
     store = Opened(path, max_file_bytes=1_000_000)
     journal.attempt({"one": 1}, lambda: store.create("one", 1))
     journal.attempt({"two": 2, "three": 3}, lambda: store.batch({"two": 2, "three": 3}))

@@ -114,7 +114,8 @@ def assert_nothing_is_lost(told, found):
         if key not in pending:
             assert key in found, f"acknowledged and missing: {key}"
             assert value == found[key]
-    assert set() == told.gone & found.keys(), "deleted or expired, and back"
+    back = {key: found[key] for key in told.gone & found.keys()}
+    assert {} == back, f"deleted or expired, and back: {back}"
     if told.pending and told.pending[0] == "batch":
         assert len(pending.keys() & found.keys()) in {0, len(pending)}, "half a batch"
 

@@ -154,7 +154,11 @@ REFUSED = {
     "value too large": (5, ["create", "KEY", f'"{"x" * 16383}"'], "the limit is 16384 (setting max_value_bytes)"),
     "store name": (1, ["read", "KEY", "--store", "../x"], "A store's name has letters"),
     "endpoint nonsense": (1, ["read", "KEY", "--endpoint", "nonsense"], "An endpoint is an address such as"),
-    "no such transport": (1, ["read", "KEY", "--endpoint", "x://y"], "The endpoint 'x://y' cannot be used"),
+    "no such transport": (
+        1,
+        ["read", "KEY", "--endpoint", "x://y"],
+        "An endpoint begins with ipc:// or tcp://: 'x://y'",
+    ),
     "endpoint too long": (1, ["read", "KEY", "--endpoint", f"ipc:///{'x' * 107}"], "a Unix socket's can have 107"),
     "nobody there": (
         6,

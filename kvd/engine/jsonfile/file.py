@@ -40,9 +40,11 @@ from kvd.engine.jsonfile.watch import Watch
 
 log = logging.getLogger(__name__)
 
-# The file grows by this much at a time. Overwriting spaces costs a fifth to a third less per fdatasync than growing
-# the file; larger steps make the commit that grows it wait longer (64 KiB 0.2 ms, 1 MiB 2 ms) and gain nothing more.
-EXTENT_BYTES = 64 * 1024
+# The file grows by an eighth at a time, within these bounds. Overwriting spaces costs a fifth to a third less per
+# fdatasync than growing the file at each commit. And whenever it grows the closing brace moves, which a program that
+# has read the brace and not yet met the end of the file can see; jq, for one, works on what it has read in between. So
+# it should grow seldom. Larger steps would make the commit that grows it wait longer (1 MiB 1 to 3 ms, 4 MiB 13 ms).
+_LEAST_EXTENT_BYTES, _MOST_EXTENT_BYTES = 1 << 20, 4 << 20
 # What removals may use of a file that is full for everything else, as a share of max_file_bytes and at most.
 _RESERVE_SHARE, _RESERVE_BYTES = 16, 64 * 1024
 # What the remembered outcomes may use of a compacted file, as a share of max_file_bytes.
@@ -226,7 +228,8 @@ class JsonFile:
     def _extend(self, stop: int) -> None:
         """Move the closing brace so that a commit can end at `stop`; by a whole extent where there is room for it."""
         needed = stop + len(CLOSING)
-        wanted = min(max(needed, self._size + EXTENT_BYTES), self._max_file_bytes)
+        extent = min(max(_LEAST_EXTENT_BYTES, self._size // 8), _MOST_EXTENT_BYTES)
+        wanted = min(max(needed, self._size + extent), self._max_file_bytes)
         brace = self._size - len(CLOSING)
         for size in (wanted, needed):
             try:

@@ -11,6 +11,8 @@ from kvd.engine.jsonfile.format import CLOSING, HEADER, encode_commit
 # Entries share a commit up to this size: small enough that a bad disk block costs few of them, large enough that the
 # marker adds less than 1 %.
 GROUP_BYTES = 8192
+# More than a file is ever grown by. What is longer than this is no spaces, but what a damaged file ends with.
+_MOST_SPACES = 16 << 20
 _BUFFER_BYTES = 256 * 1024
 
 
@@ -92,7 +94,7 @@ def pwrite_all(fd: int, data: bytes, offset: int) -> None:
 def close_at(fd: int, end: int, size: int) -> None:
     """Close the object at `end` of a file of `size` bytes and cut what follows; between the two that is spaces."""
     spaces = size - end - len(CLOSING)
-    pwrite_all(fd, CLOSING + b" " * (spaces if spaces < _BUFFER_BYTES else 0), end)
+    pwrite_all(fd, CLOSING + b" " * (spaces if spaces < _MOST_SPACES else 0), end)
     os.ftruncate(fd, end + len(CLOSING))
 
 
