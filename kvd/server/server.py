@@ -40,6 +40,10 @@ _SHARED_SECONDS = 1.0
 """So long after a request of somebody else a client counts as not alone."""
 _SLOW_DISK_SECONDS = 0.001
 """From so long a sync on, writers that would take turns are brought together; see `_hold`."""
+_YIELD_SECONDS = 0.00005
+"""A pause in which the committer, back from the disk, gets the interpreter lock. Every receive and poll gives the lock
+up as well, but for too short a time for a thread that has to wake up, and each time that thread begins to wait anew: a
+busy loop kept it waiting for a second."""
 _HOUSEKEEPING_SECONDS = 0.002
 """Other things than receiving are done so often at least, however many requests there are."""
 
@@ -114,6 +118,8 @@ class Server:
                 if self._queue:
                     timeout = 0  # see who else writes before the disk is asked
                 continue
+            if events and only_requests and self._group is not None:
+                time.sleep(_YIELD_SECONDS)
             received = 0
             self._keep_house()
             timeout = math.ceil(self._timeout() * 1000)
@@ -132,6 +138,8 @@ class Server:
         if self._queue and self._group is None and not self._upkeep.compacting:
             return max(0.0, self._hold_until - time.monotonic()) if len(self._queue) < self._expected else 0.0
         timeout = max(0.0, self._upkeep.due_at - time.monotonic())
+        if self._group is not None:
+            timeout = max(timeout, _YIELD_SECONDS)
         due = self._store.next_expiry()
         if due is not None and not self._sweep_queued:
             now = time.time()

@@ -176,7 +176,10 @@ class Store:
 
     def _sweep(self, operation: Sweep, group: Group, now: float) -> dict[str, Put | None]:
         changes: dict[str, Put | None] = {}
-        while len(changes) < operation.most and (due := self._expiry.due(now)):
+        for _ in range(2 * operation.most):  # many may be stale
+            due = self._expiry.due(now)
+            if due is None or len(changes) == operation.most:
+                break
             expires_at, key = due
             entry = self._engine.find(key)
             if entry is not None and entry.expires_at == expires_at and key not in group.changes:
