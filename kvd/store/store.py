@@ -177,8 +177,7 @@ class Store:
     def _sweep(self, operation: Sweep, group: Group, now: float) -> dict[str, Put | None]:
         changes: dict[str, Put | None] = {}
         for _ in range(2 * operation.most):  # many may be stale
-            due = self._expiry.due(now)
-            if due is None or len(changes) == operation.most:
+            if len(changes) == operation.most or (due := self._expiry.due(now)) is None:
                 break
             expires_at, key = due
             entry = self._engine.find(key)
