@@ -1,6 +1,6 @@
 """What a gigabyte costs: rates, opening, memory, and what requests notice of compaction and mass expiry.
 
-    python tests/benchmarks/scale.py [--records 1000000] [--value-bytes 940] [--rounds 5] [--directory DIR]
+    python tests/benchmarks/scale.py [--records 1000000] [--value-bytes 940] [--rounds 5] [--seconds 10] [--directory DIR]
 
 A file of that many records is written once, in a scratch directory. Then, side by side and in turns:
 
@@ -172,6 +172,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--value-bytes", type=int, default=940)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=10, help="of the undisturbed probe")
     parser.add_argument("--directory", type=Path, default=None)
     options = parser.parse_args()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -187,7 +188,7 @@ def main() -> None:
         try:
             print(f"memory  {(memory(big) - memory(empty)) / options.records:.0f} bytes a key  (≤ 300)")
             compare_rates(big, empty, options.rounds, options.value_bytes)
-            ends = time.monotonic() + 10
+            ends = time.monotonic() + options.seconds
             probe(big, "undisturbed", lambda: time.monotonic() < ends)
             with Client(big.endpoint) as client:
                 client.compact()
@@ -196,7 +197,7 @@ def main() -> None:
             big.stop()
             empty.stop()
         shutil.rmtree(big_at)
-        expires_at = time.time() + 30
+        expires_at = time.time() + 5 + options.records / 40_000  # written, opened and probed by then
         write_file(expiring_at / "store.json", options.records, 20, expires_at)
         daemon = started(expiring_at)
         try:
