@@ -1,6 +1,6 @@
 """What a gigabyte costs: rates, opening, memory, and what requests notice of compaction and mass expiry.
 
-    python tests/benchmarks/scale.py [--records 1000000] [--value-bytes 940] [--rounds 5] [--seconds 10] [--directory DIR]
+    python tests/benchmarks/scale.py [--records 1000000] [--value-bytes 940] [--rounds 5] [--directory DIR]
 
 A file of that many records is written once, in a scratch directory. Then, side by side and in turns:
 

@@ -7,14 +7,13 @@ from pathlib import Path
 
 def test_scale_runs_and_reports_everything(directory):
     """Every comparison is made and its result printed."""
-    command = [sys.executable, Path(__file__).with_name("scale.py"), "--records", "3000", "--rounds", "1"]
-    run = subprocess.run(
-        [*command, "--seconds", "0.5", "--directory", directory],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    options = {"--records": "3000", "--rounds": "1", "--seconds": "0.5", "--directory": directory}
+    command = [
+        sys.executable,
+        Path(__file__).with_name("scale.py"),
+        *(part for pair in options.items() for part in pair),
+    ]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
     assert "" == run.stderr
     for what in ("3,000 records", "open ", "memory ", "create ", "read ", "delete ", "while compacting", "keys expire"):
