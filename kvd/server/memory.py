@@ -9,8 +9,10 @@ import ctypes
 import resource
 from pathlib import Path
 
-_MUCH = (4 << 20) // resource.getpagesize()
+_MUCH = (1 << 20) // resource.getpagesize()
 """Pages that are worth a look at whether they are in use."""
+_TURNS = 4
+"""So often it is given back after a burst: libzmq is not done with the last connections when it looks so."""
 
 
 class Memory:
@@ -19,13 +21,19 @@ class Memory:
     def __init__(self) -> None:
         self._trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
         self._needed = self._last = _resident()
+        self._turns = 0
 
     def due(self) -> bool:
         """Tell whether the process has grown much since memory was last given back, and grows no more."""
         now = _resident()
         settled, self._last = now == self._last, now
         self._needed = min(self._needed, now)
-        return self._trim is not None and settled and now - self._needed >= _MUCH
+        if now - self._needed >= _MUCH:
+            self._turns = _TURNS
+        if self._trim is None or not settled or self._turns == 0:
+            return False
+        self._turns -= 1
+        return True
 
     def give_back(self) -> None:
         """Return free memory to the system. What stays is in use."""
