@@ -85,7 +85,7 @@ class Machine:
     @property
     def home(self) -> Path:
         """The user's home, as the host sees it."""
-        return Path(f"/proc/{self._init}/root/home/{USER}")
+        return Path("/proc", self._init, "root", "home", USER)
 
     def _in_groups(self, *command: str) -> list[str]:
         """Return a command that joins the machine's control groups first: they are how it is cleaned up."""
