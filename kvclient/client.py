@@ -1,6 +1,7 @@
 """`Client`: the store of a daemon, from any thread of any process."""
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from os import getpid
 from types import TracebackType
@@ -14,7 +15,7 @@ DEFAULT_TIMEOUT = 5.0
 """Seconds that a call waits for the daemon's answer."""
 
 
-class Caller:
+class Caller(ABC):
     """Which daemon a client talks to, and for how long it waits."""
 
     def __init__(
@@ -39,9 +40,9 @@ class Caller:
         """Where the daemon is expected."""
         return self._target.endpoint
 
+    @abstractmethod
     def _connect(self) -> None:
         """Prepare to connect on first use."""
-        raise NotImplementedError
 
     def __getstate__(self) -> tuple[Target, float]:
         return self._target, self.timeout
