@@ -8,6 +8,7 @@ import json
 import shutil
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,7 +28,7 @@ class Session(Protocol):
     def batch(self, keys: Sequence[str]) -> None: ...
 
 
-class Peer:
+class Peer(ABC):
     """A store to compare. `start` it, `connect` in each client process, `stop` it."""
 
     name: str
@@ -48,13 +49,13 @@ class Peer:
             return f"the Python package {self.package}"
         return None
 
+    @abstractmethod
     def start(self, directory: Path) -> None:
         """Bring the store up, empty, with all it writes below `directory`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def connect(self) -> Session:
         """Return a session for this process."""
-        raise NotImplementedError
 
     def load(self) -> None:
         """Create the keys that are read; called once, in a process of its own."""
