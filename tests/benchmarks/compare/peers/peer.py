@@ -81,7 +81,7 @@ class ServerPeer(Peer):
                 raise RuntimeError(f"{self.name} did not start: {(directory / 'log').read_text()}")
             time.sleep(0.01)
 
-    def stop(self) -> None:  # noqa: B027  # some have nothing to end
+    def stop(self) -> None:  # some have nothing to end
         if self.process is not None:
             self.process.terminate()
             self.process.wait(timeout=60)
