@@ -13,19 +13,34 @@ import zmq.asyncio
 from kvclient import wire
 from kvclient.attempts import Exchange, attempts
 from kvclient.client import Caller
-from kvclient.connection import Line, shared_context
+from kvclient.connection import Line
 from kvclient.endpoint import Target
-from kvclient.errors import RequestTimeoutError
+from kvclient.errors import DataStoreError, RequestTimeoutError
 
 MOST_CONNECTIONS = 64
 """Requests of one client that are under way at a time; more wait for their turn. So many share a sync of the disk, and
 more would only take more descriptors of both sides."""
 
 
+# One context for each process, and never one from before a fork.
+_contexts: dict[int, "zmq.Context[zmq.Socket[bytes]]"] = {}
+# Sockets from before a fork, which are the parent's: neither to be closed here nor to be complained of.
+_inherited: list["zmq.asyncio.Socket | None"] = []
+
+
+def _context() -> "zmq.Context[zmq.Socket[bytes]]":
+    pid = getpid()
+    if pid not in _contexts:
+        _contexts[pid] = zmq.Context()
+    return _contexts[pid]
+
+
 class AsyncConnection(Line):
     """A connection for one request at a time. It connects when it is first used."""
 
-    _socket: zmq.asyncio.Socket | None
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._socket: zmq.asyncio.Socket | None = None
 
     async def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:  # noqa: ASYNC109  # of all attempts
         """Return the reply to `request`; see `Connection.ask`."""
@@ -38,10 +53,7 @@ class AsyncConnection(Line):
         raise AssertionError("attempts end with a reply or an error")
 
     async def _exchange(self, request: bytes, seconds: float) -> bytes | None:
-        if self._socket is None:
-            self._connect(zmq.asyncio.Socket(shared_context(), zmq.REQ))
-        socket = self._socket
-        assert socket is not None
+        socket = self._socket or self._open()
         try:
             async with asyncio.timeout(seconds):
                 await socket.send(request)
@@ -53,6 +65,28 @@ class AsyncConnection(Line):
                 return None
             raise
         return reply
+
+    def _open(self) -> zmq.asyncio.Socket:
+        socket = self._socket = zmq.asyncio.Socket(_context(), zmq.REQ)
+        socket.setsockopt(zmq.LINGER, 0)
+        try:
+            socket.connect(self._target.endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise DataStoreError(f"The endpoint {self._target.endpoint!r} cannot be used: {error}.") from None
+        return socket
+
+    def close(self) -> None:
+        """Disconnect. The next request connects again."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def __del__(self) -> None:
+        if self.pid == getpid():
+            self.close()
+        else:
+            _inherited.append(self._socket)
 
 
 class _Pool:

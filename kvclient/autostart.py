@@ -1,5 +1,6 @@
 """Starting a daemon in the background where none runs."""
 
+import atexit
 import fcntl
 import os
 import socket
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 _POLL_SECONDS = 0.02
 # Daemons that this process started, kept so that they can be reaped when they end.
 _started: list["subprocess.Popen[bytes]"] = []
+
+
+@atexit.register
+def _leave_running() -> None:
+    """Let the daemons outlive this process; subprocess would complain of what it does not know to have ended."""
+    for daemon in _started:
+        daemon.returncode = daemon.poll() or 0
 
 
 def listening(path: Path) -> bool:

@@ -1,43 +1,29 @@
 """One line to the daemon: a request goes out and its reply comes back, whatever happens to the daemon meanwhile."""
 
 import os
-import threading
+import random
+import socket
+import struct
+import sys
 import time
+from abc import ABC, abstractmethod
 from typing import Any
-
-import zmq
 
 from kvclient import wire
 from kvclient.attempts import Exchange, attempts
-from kvclient.endpoint import Target
-from kvclient.errors import DataStoreError
+from kvclient.endpoint import Target, tcp_address
+from kvclient.errors import DaemonUnavailableError, DataStoreError, RequestError
+from kvclient.zmtp import Conversation, ProtocolError
 
-_contexts: dict[int, "zmq.Context[zmq.Socket[bytes]]"] = {}
-_contexts_lock = threading.Lock()
-# Sockets from before a fork, which are the parent's: neither to be closed here nor to be complained of.
-_inherited: list["zmq.Socket[Any] | None"] = []
-
-
-def shared_context() -> "zmq.Context[zmq.Socket[bytes]]":
-    """Return this process's context: one for all clients, and never one from before a fork."""
-    pid = os.getpid()
-    with _contexts_lock:
-        if pid not in _contexts:
-            _contexts[pid] = zmq.Context()
-        return _contexts[pid]
+_CHUNK, _MOST_CHUNK = 1 << 16, 1 << 20
+_LOST_PAUSE_SECONDS = 0.02
+"""So long about before a lost connection is made anew; what accepts and hangs up is not asked without a break."""
+_CONNECT_SECONDS = 1.0
+_timeval = struct.Struct("@ll")
 
 
-def _unlock_after_fork() -> None:
-    """Replace the lock, which another thread may have held at the moment of the fork."""
-    global _contexts_lock  # noqa: PLW0603
-    _contexts_lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_unlock_after_fork)
-
-
-class Line:
-    """What a connection consists of, whether its socket blocks or is awaited: a socket, and ids for its requests.
+class Line(ABC):
+    """What a connection has, whether it blocks or is awaited: a target, and ids for its requests.
 
     A line has one request under way at a time, and belongs to the process that made it.
     """
@@ -45,7 +31,6 @@ class Line:
     def __init__(self, target: Target) -> None:
         self.pid = os.getpid()
         self._target = target
-        self._socket: zmq.Socket[Any] | None = None
         self._answered = False
         self._client = os.urandom(9).hex()
         self._number = 0
@@ -55,33 +40,20 @@ class Line:
         self._number += 1
         return wire.identified(request, self._client, self._number)
 
+    @abstractmethod
     def close(self) -> None:
         """Disconnect. The next request connects again."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def __del__(self) -> None:
-        if self.pid == os.getpid():
-            self.close()
-        else:
-            _inherited.append(self._socket)
-
-    def _connect(self, socket: "zmq.Socket[Any]") -> None:
-        self._socket = socket
-        socket.setsockopt(zmq.LINGER, 0)
-        try:
-            socket.connect(self._target.endpoint)
-        except zmq.ZMQError as error:
-            self.close()
-            raise DataStoreError(f"The endpoint {self._target.endpoint!r} cannot be used: {error}.") from None
 
 
 class Connection(Line):
     """A connection for one thread of one process. It connects when it is first used."""
 
-    _patience = 0.0
-    """Seconds that the socket waits for a reply, as it was last told."""
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._socket: socket.socket | None = None
+        self._conversation = Conversation(b"REQ", sys.maxsize)
+        self._patience = 0.0
+        """Seconds that the socket waits, as it was last told."""
 
     def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:
         """Return the reply to `request`, which is repeated until one comes; `changes` tells whether it has an id.
@@ -97,21 +69,84 @@ class Connection(Line):
         raise AssertionError("attempts end with a reply or an error")
 
     def _exchange(self, request: bytes, seconds: float) -> bytes | None:
-        if self._socket is None:
-            self._connect(shared_context().socket(zmq.REQ))
-            self._patience = 0.0
-        socket = self._socket
-        assert socket is not None
+        """Return the reply, None if it did not come in time or the connection was lost."""
+        deadline = time.monotonic() + seconds
         try:
+            connected = self._socket or self._open()
             if seconds != self._patience:
-                socket.setsockopt(zmq.RCVTIMEO, max(1, int(seconds * 1000)))
+                _set_patience(connected, seconds)
                 self._patience = seconds
-            socket.send(request)
-            reply: bytes = socket.recv()
+            conversation = self._conversation
+            while not conversation.established:
+                self._receive(connected, deadline)
+            connected.sendall(conversation.message(request))
+            while (reply := self._receive(connected, deadline)) is None:
+                pass
         except BaseException as error:
-            # Too late, or Ctrl-C: a REQ socket without its reply cannot ask again, and must not hand on a late one.
+            # Too late, or Ctrl-C: the reply that may still come must not be taken for that to another request.
             self.close()
-            if isinstance(error, zmq.Again):
-                return None
+            match error:
+                case DataStoreError() if not isinstance(error, RequestError):
+                    raise
+                case ProtocolError() | RequestError():
+                    raise DataStoreError(f"What answered is no kvd: {self._target.endpoint} {error}.") from None
+                case BlockingIOError():  # the time is over
+                    return None
+                case OSError() | EOFError():
+                    time.sleep(min(seconds, _LOST_PAUSE_SECONDS * random.uniform(0.5, 1.5)))
+                    return None
             raise
         return reply
+
+    def _receive(self, connected: socket.socket, deadline: float) -> bytes | None:
+        """Return the reply if it is whole, and see to what the protocol asks for besides."""
+        conversation = self._conversation
+        if conversation.outgoing:
+            outgoing, conversation.outgoing = conversation.outgoing, b""
+            connected.sendall(outgoing)
+        if time.monotonic() > deadline:
+            raise BlockingIOError
+        data = connected.recv(min(max(_CHUNK, conversation.missing), _MOST_CHUNK))
+        if not data:
+            raise EOFError
+        return conversation.receive(data)
+
+    def _open(self) -> socket.socket:
+        endpoint, path = self._target.endpoint, self._target.socket
+        address: Any = str(path) if path is not None else tcp_address(endpoint)
+        try:
+            if path is not None:
+                connected = socket.socket(socket.AF_UNIX)
+                _set_patience(connected, _CONNECT_SECONDS)
+                self._socket = connected
+                connected.connect(address)
+            else:
+                connected = self._socket = socket.create_connection(address, _CONNECT_SECONDS)
+                connected.setblocking(True)
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except (PermissionError, socket.gaierror) as error:
+            raise DaemonUnavailableError(f"The daemon on {endpoint} cannot be reached: {error.strerror}.") from None
+        self._conversation = Conversation(b"REQ", sys.maxsize)
+        self._patience = 0.0
+        return connected
+
+    def close(self) -> None:
+        """Disconnect. The next request connects again."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            self._conversation.end()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _set_patience(connected: socket.socket, seconds: float) -> None:
+    """Have all that the socket does raise `BlockingIOError` after so many seconds.
+
+    Python's own timeout would take another system call each time.
+    """
+    microseconds = max(1, int(seconds * 1e6))
+    timeval = _timeval.pack(*divmod(microseconds, 1_000_000))
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)

@@ -79,6 +79,14 @@ def socket_path(endpoint: str) -> Path | None:
     return Path(path)
 
 
+def tcp_address(endpoint: str) -> tuple[str, int]:
+    """Return host and port of a `tcp://` endpoint. Raises `DataStoreError` if it cannot be one."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    if not host or not port.isdecimal():
+        raise DataStoreError(f"A tcp endpoint needs a host and a port, as in tcp://127.0.0.1:7411: {endpoint}")
+    return host.strip("[]"), int(port)
+
+
 class Target:
     """The daemon that a client talks to: its endpoint, and the store to start a daemon for if none listens there.
 

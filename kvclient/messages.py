@@ -121,7 +121,6 @@ class StatusDetails(_Reply):
     pid: int
     version: str
     python: str
-    libzmq: str
     endpoint: str
     file: str
     file_bytes: int = Field(

@@ -10,12 +10,11 @@ import signal
 import time
 from types import FrameType
 
-import zmq
-
 from kvclient.messages import StatusDetails
 from kvd import __version__
 from kvd.engine.jsonfile.file import JsonFile
 from kvd.server.activation import take_sockets
+from kvd.server.connections import Connections
 from kvd.server.endpoint import Endpoint
 from kvd.server.notify import Notifier, summary
 from kvd.server.server import Server
@@ -67,16 +66,13 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
         sync_in_intervals=settings.sync == "interval",
         beat=lambda: notifier.beat(status),
     )
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    context.set(zmq.MAX_SOCKETS, 1023)
-    socket = endpoint.bind(context, most_bytes=_largest_request(settings))
+    connections = Connections(endpoint.bind(), wakeup, most_bytes=_largest_request(settings))
 
     def describe() -> StatusDetails:
         return StatusDetails(
             pid=os.getpid(),
             version=__version__,
             python=platform.python_version(),
-            libzmq=zmq.zmq_version(),
             endpoint=endpoint.address,
             file=str(engine.path),
             file_bytes=engine.size,
@@ -93,7 +89,7 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
         return summary(describe(), str(upkeep.interference or ""))
 
     server = Server(
-        socket,
+        connections,
         store,
         upkeep,
         wakeup=wakeup,
@@ -117,8 +113,7 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
         server.run()
     finally:
         notifier.stopping()
-        socket.close()
-        context.term()
+        connections.close()
         committer.close()
         helper.close()
         wakeup.handle()  # what they were at is done
@@ -133,7 +128,7 @@ def _end(number: int, _: FrameType | None) -> None:
 
 
 def _allow_descriptors() -> None:
-    """Allow as many open files as one may: each connection takes one, and where none is left libzmq 4.3 aborts."""
+    """Allow as many open files as one may: each connection takes one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -81,6 +81,12 @@ class Daemon:
             self.process.send_signal(number)
         return self.process.wait(timeout=60)
 
+    def resident(self) -> int:
+        """Return the bytes of memory that the process has."""
+        assert self.process is not None
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
     def freeze(self) -> None:
         """Stop the process from running, and return when it does not any more."""
         assert self.process is not None

@@ -65,7 +65,7 @@ def run(options: Options, clients: int, value_bytes: int, mix: dict[str, int], s
         "mix": mix,
         "seconds": taken,
         "scratch": own,
-        **{name: status[name] for name in ("file", "sync", "version", "python", "libzmq")},
+        **{name: status[name] for name in ("file", "sync", "version", "python")},
     }
     if options.json:
         show({**measured, "results": {name: _numbers(latencies, taken) for name, latencies in times.items()}})

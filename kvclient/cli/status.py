@@ -29,7 +29,7 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("keys", f"{status['keys']:,}"),
         ("revision", f"{status['revision']:,}"),
         ("sync", status["sync"]),
-        ("versions", f"kvd {status['version']}, Python {status['python']}, libzmq {status['libzmq']}"),
+        ("versions", f"kvd {status['version']}, Python {status['python']}"),
     ]
 
 

@@ -1,8 +1,7 @@
 """Taking an endpoint: nobody else's socket or file is ever replaced.
 
-libzmq unlinks whatever lies at an `ipc://` path before it binds, a live server's socket or a regular file included. So
-the path is locked and looked at first. A socket that systemd listens on (`kvd.server.activation`) is accepted from as
-it is, and stays systemd's.
+An `ipc://` path is locked and looked at first, and only a socket that nobody listens on any more is removed. A socket
+that systemd listens on (`kvd.server.activation`) is accepted from as it is, and stays systemd's.
 """
 
 import os
@@ -12,9 +11,7 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-import zmq
-
-from kvclient.endpoint import socket_path
+from kvclient.endpoint import socket_path, tcp_address
 from kvclient.errors import DataStoreError, StoreLockedError
 from kvd.engine.jsonfile.lock import Lock
 
@@ -51,40 +48,51 @@ class Endpoint:
             self.release()
             raise
 
-    def bind(self, context: zmq.Context[zmq.Socket[bytes]], *, most_bytes: int) -> zmq.Socket[bytes]:
-        """Return a socket that answers REQ sockets at the address, and drops peers that send more than `most_bytes`.
+    def bind(self) -> socket.socket:
+        """Return a socket that listens at the address and does not block."""
+        try:
+            if self._passed is not None:
+                listener = socket.socket(fileno=os.dup(self._passed))
+            elif self._path is not None:
+                listener = self._listen_at(self._path)
+            else:
+                listener = _listen_on_tcp(self.address)
+        except OSError as error:
+            if isinstance(error, DataStoreError):
+                raise
+            raise DataStoreError(f"The endpoint {self.address} cannot be bound: {error}") from None
+        listener.setblocking(False)
+        return listener
 
-        A ROUTER, which is REP without its rule that replies leave in the order of the requests: a read need not wait
-        for the commit of the write before it. docs/performance.md compares it with several REP sockets in one loop.
-        """
-        server = context.socket(zmq.ROUTER)
-        server.setsockopt(zmq.MAXMSGSIZE, most_bytes)
-        server.setsockopt(zmq.BACKLOG, _BACKLOG)
-        server.setsockopt(zmq.LINGER, 1000)
-        if self._passed is not None:
-            os.set_blocking(self._passed, False)
-            server.setsockopt(zmq.USE_FD, os.dup(self._passed))  # libzmq closes it, and unlinks nothing
+    def _listen_at(self, path: Path) -> socket.socket:
+        path.unlink(missing_ok=True)  # nobody listens there; see `_check_free`
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         before = os.umask(0o177)
         try:
-            server.bind(self.address)
-        except zmq.ZMQError as error:
-            server.close()
-            raise DataStoreError(f"The endpoint {self.address} cannot be bound: {error}") from None
+            listener.bind(str(path))
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
         finally:
             os.umask(before)
-        if self._path is not None and self._passed is None:
-            self._bound = self._path.lstat()
-        return server
+        self._bound = path.lstat()
+        return listener
 
     def release(self) -> None:
-        """Let others have the endpoint. libzmq leaves the socket's file behind; one that systemd put in its place or
-        passed is systemd's to remove.
-        """
+        """Let others have the endpoint. A socket that systemd passed, or put in the place of ours, is systemd's."""
         if self._path is not None and self._bound is not None and _is_at(self._path, self._bound):
             self._path.unlink(missing_ok=True)
         self._bound = None
         if self._lock is not None:
             self._lock.release()
+
+
+def _listen_on_tcp(address: str) -> socket.socket:
+    """Listen on `tcp://HOST:PORT`; a HOST of `*` stands for all IPv4 addresses of the machine."""
+    host, port = tcp_address(address)
+    place = socket.getaddrinfo("0.0.0.0" if host == "*" else host, port, type=socket.SOCK_STREAM)[0]  # noqa: S104
+    return socket.create_server(place[4][:2], family=place[0], backlog=_BACKLOG)
 
 
 def _own(path: Path | None, passed: Mapping[Path, int]) -> int:

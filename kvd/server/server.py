@@ -5,20 +5,22 @@ free becomes one group, with one commit and one sync, and its replies leave when
 the disk, writes that arrive together share it, and no reply tells of anything that is not durable.
 """
 
+import bisect
+import itertools
 import logging
 import math
 import time
 from collections.abc import Callable
 from functools import partial
 
-import zmq
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from kvclient.errors import DataStoreError, RequestError, StoreCorruptError, StoreFullError
+from kvclient.errors import DataStoreError, StoreCorruptError, StoreFullError
 from kvclient.messages import BatchCreate, Compact, Create, Delete, Ping, Read, Request, Status, StatusDetails, requests
 from kvclient.rules import invalid_value
 from kvd.engine import EngineFailure
+from kvd.server.connections import Connection, Connections
 from kvd.server.replies import DONE, error_reply, invalid_request, read_reply, status_reply, write_reply
 from kvd.server.upkeep import Upkeep
 from kvd.server.worker import Wakeup, Worker
@@ -30,16 +32,17 @@ log = logging.getLogger(__name__)
 
 _ROUND = 64
 """Requests received before the loop looks at anything else."""
-_GROUP = 256
-"""Operations in a group: so many clients' writes share a commit."""
+_GROUP, _GROUP_BYTES = 256, 4 << 20
+"""Operations in a group, and bytes of their requests, if they are more than one: so many writes share a commit."""
 _MOST_QUEUED_BYTES = 64 << 20
-"""With so much waiting for the disk nothing more is received: somebody sends without waiting for replies."""
+"""With so much waiting for the disk nothing more is received: many peers send large batches."""
 _SWEEP = operations.Sweep(500)
 _SWEEP_RETRY_SECONDS = 1.0
-_SHARED_SECONDS = 1.0
-"""So long after a request of somebody else a client counts as not alone."""
+_BYSTANDER_SECONDS = 1.0
+"""So long after a read of one client among others, somebody counts as waiting if the loop waits for the disk."""
 _SLOW_DISK_SECONDS = 0.001
-"""From so long a sync on, writers that would take turns are brought together; see `_hold`."""
+"""From so long a sync on, the loop never waits for it, and writers that would take turns are brought together; see
+`_hold`."""
 _YIELD_SECONDS = 0.00005
 """A pause in which the committer, back from the disk, gets the interpreter lock. Every receive and poll gives the lock
 up as well, but for too short a time for a thread that has to wake up, and each time that thread begins to wait anew: a
@@ -48,17 +51,17 @@ _HOUSEKEEPING_SECONDS = 0.002
 """Other things than receiving are done so often at least, however many requests there are."""
 
 _parse = requests.validator.validate_json
-_NOBLOCK, _NOBLOCK_MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
-_NOBODY = b""
-"""The peer of what the daemon does on its own account."""
+
+Member = tuple[Connection | None, Operation, int]
+"""Who asked for it, None for the daemon itself; what for; the bytes of the request."""
 
 
 class Server:
-    """Serves a store on a ROUTER socket until `stop` is called or the engine fails."""
+    """Serves a store to all connections until `stop` is called or the engine fails."""
 
     def __init__(
         self,
-        socket: "zmq.Socket[bytes]",
+        connections: Connections,
         store: Store,
         upkeep: Upkeep,
         *,
@@ -68,24 +71,24 @@ class Server:
         describe: Callable[[], StatusDetails],
     ) -> None:
         """`waits_for_disk` tells whether a write may take the disk's time, as with sync=always."""
-        self._socket = socket
+        self._connections = connections
         self._store = store
         self._upkeep = upkeep
         self._wakeup = wakeup
         self._committer = committer
-        self._waits_for_disk = waits_for_disk
         self._describe = describe
-        self._queue: list[tuple[bytes, Operation]] = []
+        self._waits_for_disk = waits_for_disk
+        self._queue: list[Member] = []
         self._group: Group | None = None
-        self._members: list[tuple[bytes, Operation]] = []
+        self._members: list[Member] = []
         self._stopping = False
         self._sweep_at = 0.0
         self._sweep_queued = False
-        self._last_peer = b""
-        self._shared_until = 0.0
+        self._last_peer: Connection | None = None
+        self._bystanders_until = 0.0
         self._queued_bytes = 0
-        self._submitted_at = 0.0
-        self._writers: set[bytes] = set()
+        self._write_seconds = math.inf
+        self._writers: set[Connection] = set()
         self._expected = 0
         self._hold_until = 0.0
 
@@ -96,33 +99,22 @@ class Server:
 
     def run(self) -> None:
         """Serve. Raises `EngineFailure` if the data file may not be written any more."""
-        everything, no_requests = zmq.Poller(), zmq.Poller()
-        everything.register(self._socket, zmq.POLLIN)
-        for poller in everything, no_requests:
-            poller.register(self._wakeup.fd, zmq.POLLIN)
-        timeout = received = 0
-        housekeep_by = 0.0
+        timeout, received, housekeep_by = 0.0, 0, 0.0
         while not self._stopping or self._queue or self._group:
-            only_requests = True
-            # What is not received waits with its sender: libzmq holds so much of it, and then the sender is held.
-            poller = everything if self._queued_bytes < _MOST_QUEUED_BYTES else no_requests
-            events = poller.poll(timeout)
-            for ready, _ in events:
-                if ready == self._wakeup.fd:
-                    only_requests = False
-                    self._wakeup.handle()
-                elif not self._stopping:
-                    received += 1
-                    self._receive()
-            if events and only_requests and received < _ROUND and time.monotonic() < housekeep_by:
+            wanted = self._queued_bytes < _MOST_QUEUED_BYTES and not self._stopping
+            peers = self._connections.poll(timeout, requests=wanted)
+            for peer in peers:
+                self._receive(peer)
+            received += len(peers)
+            if peers and received < _ROUND and time.monotonic() < housekeep_by:
                 if self._queue:
-                    timeout = 0  # see who else writes before the disk is asked
+                    timeout = 0.0  # see who else writes before the disk is asked
                 continue
-            if events and only_requests and self._group is not None:
+            if peers and self._group is not None:
                 time.sleep(_YIELD_SECONDS)
             received = 0
             self._keep_house()
-            timeout = math.ceil(self._timeout() * 1000)
+            timeout = self._timeout()
             housekeep_by = time.monotonic() + _HOUSEKEEPING_SECONDS
 
     def _keep_house(self) -> None:
@@ -148,79 +140,55 @@ class Server:
 
     # Requests.
 
-    def _receive(self) -> None:
+    def _receive(self, peer: Connection) -> None:
         """Receive a request and answer or queue it."""
-        # Frame by frame takes half as long as recv_multipart. A ROUTER puts the peer's address in front.
-        receive = self._socket.recv
         try:
-            peer = receive(_NOBLOCK)
-        except zmq.Again:  # it was no whole message
-            return
-        delimiter = receive(0, copy=False)
-        body = receive(0, copy=False) if delimiter.more else None
-        if peer != self._last_peer:
-            self._last_peer = peer
-            self._shared_until = time.monotonic() + _SHARED_SECONDS
-        if body is None or body.more or len(delimiter):
-            self._refuse_frames(peer, delimiter, body)
-            return
-        try:
-            self._handle(peer, _parse(body.bytes))
-            if self._queue:
+            body = peer.receive()
+            if body is None:
+                return
+            operation = self._handle(peer, _parse(body))
+            if operation is not None:
+                self._queue.append((peer, operation, len(body)))
                 self._queued_bytes += len(body)
+            elif peer is not self._last_peer:
+                self._bystanders_until = time.monotonic() + _BYSTANDER_SECONDS
+            self._last_peer = peer
         except ValidationError as error:
             self._refuse(peer, invalid_request(error))
         except DataStoreError as error:
             self._refuse(peer, error)
 
-    def _refuse_frames(self, peer: bytes, *frames: zmq.Frame | None) -> None:
-        """Answer a message that is not an empty frame and a request behind it, as the peer would expect an answer."""
-        count = sum(frame is not None for frame in frames)
-        last = next(frame for frame in reversed(frames) if frame is not None)
-        while last.more:
-            last = self._socket.recv(copy=False)
-            count += 1
-        error = RequestError(f"A request is a single frame behind an empty one; this message had {count} frames.")
-        if frames[0] is not None and len(frames[0]):  # no REQ socket: it expects no empty frame either
-            self._socket.send_multipart([peer, error_reply(error)], zmq.NOBLOCK)
-        else:
-            self._refuse(peer, error)
-
-    def _handle(self, peer: bytes, request: Request) -> None:
+    def _handle(self, peer: Connection, request: Request) -> Operation | None:
+        """Answer a request, unless it is an operation that has to be queued."""
         match request:
             case Read():
                 value, entry = self._store.read(request.key)
-                self._reply(peer, read_reply(value, entry))
+                peer.reply(read_reply(value, entry))
             case Create():
                 items = {request.key: _json(request.value, request.key)}
-                self._queue.append((peer, operations.Create(items, request.ttl, request.id)))
+                return operations.Create(items, request.ttl, request.id)
             case Delete():
-                self._queue.append((peer, operations.Delete(request.key, request.id)))
+                return operations.Delete(request.key, request.id)
             case BatchCreate():
                 items = {key: _json(value, key) for key, value in request.items.items()}
-                self._queue.append((peer, operations.Create(items, request.ttl, request.id)))
+                return operations.Create(items, request.ttl, request.id)
             case Ping():
-                self._reply(peer, DONE)
+                peer.reply(DONE)
             case Status():
-                self._reply(peer, status_reply(self._describe()))
+                peer.reply(status_reply(self._describe()))
             case Compact():
                 self._upkeep.start_compaction()
-                self._reply(peer, DONE)
+                peer.reply(DONE)
             case _:
                 log.info("asked to stop")
-                self._reply(peer, DONE)
+                peer.reply(DONE)
                 self._stopping = True
+        return None
 
-    def _refuse(self, peer: bytes, error: DataStoreError) -> None:
+    def _refuse(self, peer: Connection | None, error: DataStoreError) -> None:
         log.debug("refused: %s: %s", type(error).__name__, error)
-        self._reply(peer, error_reply(error))
-
-    def _reply(self, peer: bytes, reply: bytes) -> None:
-        if peer:
-            send = self._socket.send
-            send(peer, _NOBLOCK_MORE)
-            send(b"", _NOBLOCK_MORE)
-            send(reply, _NOBLOCK)
+        if peer is not None:
+            peer.reply(error_reply(error))
 
     # Writes.
 
@@ -229,7 +197,7 @@ class Server:
         now = time.time()
         if due is not None and due <= now and now >= self._sweep_at and not self._sweep_queued and not self._stopping:
             self._sweep_queued = True
-            self._queue.append((_NOBODY, _SWEEP))
+            self._queue.append((None, _SWEEP, 0))
 
     def _commit(self) -> None:
         """Make what is queued the next group, if the disk is free."""
@@ -239,26 +207,45 @@ class Server:
             if self._upkeep.interference is not None:
                 self._refuse_all(self._upkeep.interference)
                 return
-            members = self._queue[:_GROUP]
-            group = self._store.decide([operation for _, operation in members])
+            group = self._store.decide([operation for _, operation, _ in self._next_members()])
             decided = len(group.results)
             if decided == 0 and not self._make_room():
                 return
-            self._group, self._members = group, members[:decided]
-            del self._queue[:decided]
-            if not self._queue:
-                self._queued_bytes = 0
-            if group.staged is not None and self._waits_for_disk and time.monotonic() < self._shared_until:
-                self._submitted_at = time.monotonic()
-                self._committer.submit(partial(self._store.write, group), self._written_beside)
+            self._group, self._members = group, self._take(decided)
+            # On a fast disk, and without somebody who only reads, a thread's wake-up would take half as long as a sync.
+            beside = self._write_seconds >= _SLOW_DISK_SECONDS or time.monotonic() < self._bystanders_until
+            if group.staged is not None and beside and self._waits_for_disk:
+                self._committer.submit(partial(self._write, group), self._written_beside)
             else:
-                # Nobody else would be served meanwhile, and a thread's wake-up takes half as long as a sync.
-                self._written(_attempt(partial(self._store.write, group)))
+                self._written(_attempt(partial(self._write, group)))
+
+    def _write(self, group: Group) -> None:
+        started = time.monotonic()
+        try:
+            self._store.write(group)
+        finally:
+            self._write_seconds = time.monotonic() - started
+
+    def _next_members(self) -> list[Member]:
+        """Return what is first in the queue, as much as should share a commit."""
+        if len(self._queue) <= _GROUP and self._queued_bytes <= _GROUP_BYTES:
+            return self._queue
+        sizes = itertools.accumulate(size for _, _, size in self._queue[:_GROUP])
+        return self._queue[: max(1, bisect.bisect(list(sizes), _GROUP_BYTES))]
+
+    def _take(self, count: int) -> list[Member]:
+        """Remove and return the first `count` in the queue."""
+        if count == len(self._queue):
+            taken, self._queue, self._queued_bytes = self._queue, [], 0
+        else:
+            taken, self._queue = self._queue[:count], self._queue[count:]
+            self._queued_bytes -= sum(size for _, _, size in taken)
+        return taken
 
     def _make_room(self) -> bool:
         """Have a compaction make room for the first in the queue; False while it has to wait for that."""
         if self._upkeep.compaction_failed:
-            peer, _ = self._queue.pop(0)
+            ((peer, _, _),) = self._take(1)
             self._refuse(
                 peer, StoreFullError("The data file is full, and could not be compacted. Nothing was changed.")
             )
@@ -276,11 +263,11 @@ class Server:
         Writers whose replies left with one group come back just after the next has started. So they would go on in two
         halves that take turns, each waiting for the other's sync. A quarter of a sync is enough for them to come back.
         """
-        seconds = now - self._submitted_at
+        seconds = self._write_seconds
         if seconds < _SLOW_DISK_SECONDS:
             self._expected = 0
             return
-        before, self._writers = self._writers, {peer for peer, _ in self._members if peer}
+        before, self._writers = self._writers, {peer for peer, _, _ in self._members if peer}
         self._expected = len(before | self._writers)
         self._hold_until = now + seconds / 4
 
@@ -289,7 +276,7 @@ class Server:
         group, members = self._group, self._members
         assert group is not None
         self._group, self._members = None, []
-        if any(isinstance(operation, operations.Sweep) for _, operation in members):
+        if any(isinstance(operation, operations.Sweep) for _, operation, _ in members):
             self._sweep_queued = False
             if not group.swept:
                 self._sweep_at = time.time() + _SWEEP_RETRY_SECONDS
@@ -297,13 +284,13 @@ class Server:
             self._failed(group, members, error)
             return
         self._store.finish(group)
-        for (peer, _), result in zip(members, group.results, strict=True):
-            if isinstance(result, int):
-                self._reply(peer, write_reply(result))
-            else:
+        for (peer, _, _), result in zip(members, group.results, strict=True):
+            if not isinstance(result, int):
                 self._refuse(peer, result)
+            elif peer is not None:
+                peer.reply(write_reply(result))
 
-    def _failed(self, group: Group, members: list[tuple[bytes, Operation]], error: BaseException) -> None:
+    def _failed(self, group: Group, members: list[Member], error: BaseException) -> None:
         self._store.fail(group)
         match error:
             case StoreCorruptError():
@@ -315,19 +302,20 @@ class Server:
                 if len(removals) < len(members):  # they may fit where the others did not
                     members = [member for member in members if isinstance(member[1], operations.Create)]
                     self._queue[:0] = removals
+                    self._queued_bytes += sum(size for _, _, size in removals)
             case EngineFailure():
                 self._upkeep.failure = error
                 error = DataStoreError(f"{error} Whether this operation was carried out is uncertain.")
             case _:
                 raise error
-        for peer, _ in members:
+        for peer, _, _ in members:
             self._refuse(peer, error)
 
     def _refuse_all(self, error: DataStoreError) -> None:
-        queue, self._queue, self._queued_bytes = self._queue, [], 0
+        refused = self._take(len(self._queue))
         self._sweep_queued = False
         self._sweep_at = time.time() + _SWEEP_RETRY_SECONDS
-        for peer, _ in queue:
+        for peer, _, _ in refused:
             self._refuse(peer, error)
 
 

@@ -1,4 +1,4 @@
-"""What the loop does beside serving: compaction, syncing in intervals, watching the file, giving memory back."""
+"""What the loop does beside serving: compaction, syncing in intervals, watching the file."""
 
 import logging
 import time
@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from kvclient.errors import DataStoreError, StoreCorruptError
 from kvd.engine import Compaction, DiskJob, Engine, EngineFailure
-from kvd.server.memory import Memory
 from kvd.server.worker import Worker
 from kvd.store.store import Store
 
@@ -37,7 +36,6 @@ class Upkeep:
         self._job: DiskJob | None = None
         self._job_running = False
         self._syncing = False
-        self._memory = Memory()
         self._compact_from = 0.0
         self.failure: EngineFailure | None = None
         """Why the daemon has to end."""
@@ -90,8 +88,6 @@ class Upkeep:
         held_off = self.compaction_failed or self.interference is not None
         if self._compaction is None and not held_off and self._store.compaction_due():
             self.start_compaction()
-        if self._memory.due():
-            self._worker.submit(self._memory.give_back, self._note)
 
     def _synced(self, error: BaseException | None) -> None:
         self._syncing = False

@@ -1,6 +1,8 @@
 """What a client sees when its daemon is slow, away, killed or none at all."""
 
+import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -9,7 +11,7 @@ import pytest
 import zmq
 
 from kvclient import Client, DaemonUnavailableError, DataStoreError, RequestTimeoutError
-from processes import environment, wait_until
+from processes import Daemon, environment, wait_until
 
 
 @pytest.fixture
@@ -109,6 +111,62 @@ def test_what_answers_is_no_kvd(directory, answer):
             store.read("key1")
 
         thread.join()
+
+
+@pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["nothing", "HTTP"])
+def test_what_answers_is_no_zeromq(directory, says):
+    """Neither one that hangs up nor one that says something else keeps a call for longer than its timeout."""
+    path = directory / "other.sock"
+    with socket.create_server(str(path), family=socket.AF_UNIX) as listener:
+
+        def serve():
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    if not connection.recv(1000):
+                        return
+                    connection.sendall(says)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            with pytest.raises(DataStoreError, match=r"No answer|is no kvd: .* is no ZeroMQ socket"):
+                Client(f"ipc://{path}", timeout=0.5).ping()
+        finally:
+            with socket.socket(socket.AF_UNIX) as last:
+                last.connect(str(path))
+                last.shutdown(socket.SHUT_WR)
+                thread.join()
+
+
+def test_a_daemon_of_somebody_else(daemon):
+    """A socket that may not be written to is told of as such, at once."""
+    nobody = "import os, sys; from kvclient import Client; os.setuid(65534); Client(sys.argv[1]).ping()"
+    if os.getuid() != 0:
+        pytest.skip("takes root to become another user")
+    done = subprocess.run([sys.executable, "-c", nobody, daemon.endpoint], capture_output=True, text=True, check=False)
+
+    assert "DaemonUnavailableError" in done.stderr
+    assert "cannot be reached: Permission denied" in done.stderr
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "*"])
+def test_tcp(directory, host):
+    """A daemon on a TCP port is the same to clients of all kinds."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    listens = "127.0.0.1" if host == "localhost" else host
+    endpoint = f"tcp://{'127.0.0.1' if host == '*' else host}:{port}"
+    daemon = Daemon(directory)
+    daemon.endpoint = f"tcp://{listens}:{port}"
+    daemon.launch()
+    try:
+        with Client(endpoint, timeout=30) as store:
+            assert 1 == store.create("key1", "value1")
+        daemon.endpoint = endpoint
+        assert b'"value1"' in daemon.ask(b'{"op":"read","key":"key1"}')
+    finally:
+        assert 0 == daemon.stop()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])

@@ -125,28 +125,6 @@ if __name__ == "__main__":
     print("fine")
 """
 
-FORK_WHILE_CONNECTING = """
-import os, sys, warnings
-from kvclient import Client, connection
-warnings.simplefilter("ignore", DeprecationWarning)
-store = Client(sys.argv[1])
-store.ping()
-
-with connection._contexts_lock:  # as a thread of the parent that connects at this moment
-    child = os.fork()
-    if child == 0:
-        store.ping()
-        sys.exit()
-assert os.waitpid(child, 0)[1] == 0
-print("fine")
-"""
-
-
-def test_a_fork_while_another_thread_connects(python, shared_daemon):
-    """A child is not held up by a lock that a thread of its parent had."""
-    assert "fine" == python(FORK_WHILE_CONNECTING, shared_daemon.endpoint)
-
-
 END = """
 import sys, threading
 from kvclient import Client

@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 import zmq
@@ -11,12 +10,6 @@ from processes import wait_until
 
 _MOST_GROWTH = 64 << 20
 """Bytes of memory that an allocator may keep of what passed through."""
-
-
-def resident(daemon):
-    """The bytes of memory that the daemon has."""
-    status = Path(f"/proc/{daemon.process.pid}/status").read_text()
-    return 1024 * int(status.partition("VmRSS:")[2].split()[0])
 
 
 def descriptors(daemon):
@@ -32,7 +25,7 @@ def unharmed():
         for number in range(50):
             assert b'"ok":true' in daemon.ask(b'{"op":"create","key":"canary%d","value":[%d]}' % (number, number))
         wait_until(lambda: daemon.ask(b'{"op":"ping"}'))
-        watched.append((daemon, resident(daemon), descriptors(daemon), daemon.process.pid))
+        watched.append((daemon, daemon.resident(), descriptors(daemon), daemon.process.pid))
         return daemon
 
     yield watch
@@ -42,7 +35,7 @@ def unharmed():
             assert [number] == json.loads(daemon.ask(b'{"op":"read","key":"canary%d"}' % number))["value"]
         assert b'"ok":true' in daemon.ask(b'{"op":"create","key":"afterwards","value":1}')
         wait_until(lambda daemon=daemon, before=open_before: descriptors(daemon) <= before)
-        wait_until(lambda daemon=daemon, before=memory: resident(daemon) < before + _MOST_GROWTH)
+        wait_until(lambda daemon=daemon, before=memory: daemon.resident() < before + _MOST_GROWTH)
         assert [1] == json.loads(daemon.file.read_text())["canary1"]["value"]
         assert 0 == daemon.stop()
         assert "Traceback" not in daemon.log.read_text()

@@ -1,5 +1,6 @@
 """A sender that does not wait for replies, and a disk that is slower than it."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -8,6 +9,10 @@ from pathlib import Path
 
 import pytest
 import zmq
+
+# 640 MB of batches of a megabyte each.
+_SENDERS, _REQUESTS = 32, 20
+_MEGABYTE = 1 << 20
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace to slow the disk down")
@@ -30,24 +35,34 @@ def test_what_waits_for_the_disk_is_bounded(start_daemon, directory):
     daemon.prefix = slowed
     pid = traced(daemon.start())
     answered = 0
-    value = b"x" * 16000
-    with zmq.Context() as context, context.socket(zmq.DEALER) as sender:
-        sender.setsockopt(zmq.LINGER, 0)
-        sender.setsockopt(zmq.SNDHWM, 0)
-        sender.connect(daemon.endpoint)
-        for number in range(20_000):  # 320 MB
-            sender.send_multipart([b"", b'{"op":"create","key":"w%d","value":"%s"}' % (number, value)])
+    with zmq.Context() as context, contextlib.ExitStack() as stack:
+        senders = [stack.enter_context(context.socket(zmq.DEALER)) for _ in range(_SENDERS)]
+        for sender in senders:
+            sender.setsockopt(zmq.LINGER, 0)
+            sender.setsockopt(zmq.SNDHWM, 0)
+            sender.connect(daemon.endpoint)
+        for number in range(_REQUESTS):
+            for name, sender in enumerate(senders):
+                sender.send_multipart([b"", megabyte(name, number)])
         most, ends = 0, time.monotonic() + 8
         while time.monotonic() < ends:
             most = max(most, resident_bytes(pid))
-            while sender.poll(20):
-                sender.recv_multipart()
-                answered += 1
+            for sender in senders:
+                while sender.poll(0):
+                    sender.recv_multipart()
+                    answered += 1
+            time.sleep(0.02)
 
     os.kill(pid, signal.SIGKILL)
 
     assert answered > 0
-    assert 100_000_000 < most < 190_000_000, "it took too little to be a test, or too much"
+    assert 60_000_000 < most < 60_000_000 + 4 * _SENDERS * _MEGABYTE, "it took too little to be a test, or too much"
+
+
+def megabyte(sender: int, number: int) -> bytes:
+    """Return a request of about a megabyte."""
+    items = b",".join(b'"%d.%d.%d":"%s"' % (sender, number, key, b"x" * 16_000) for key in range(64))
+    return b'{"op":"batch_create","items":{%s}}' % items
 
 
 def traced(daemon) -> int:

@@ -8,8 +8,6 @@ import pytest
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
-from processes import wait_until
-
 PING, DONE = b'{"op":"ping"}', b'{"ok":true}'
 
 
@@ -110,31 +108,48 @@ def test_peers_that_are_no_zeromq_leave_nothing_behind(daemon, unharmed):
             connection.sendall((GREETING + b"\x04\xff" + b"x" * 1000)[: number * 3])
 
 
+def send_until_held(sender, request):
+    """Send requests and take no reply, until no more can be sent; return how many were."""
+    sent = 0
+    while sender.poll(500, zmq.POLLOUT):
+        sender.send_multipart([b"", request(sent)])
+        sent += 1
+    return sent
+
+
 def test_a_peer_that_never_reads(daemon, unharmed, socket):
-    """Thousands of large replies that nobody takes: no growth without end, and no delay for others."""
+    """Thousands of large replies that nobody takes: no growth, no delay for others, and all of them once it reads."""
     unharmed(daemon)
     daemon.ask(b'{"op":"create","key":"large","value":"%s"}' % (b"x" * 16_000))
     slow = socket(daemon, zmq.DEALER, RCVHWM=1, RCVBUF=4096)
     friend = socket(daemon)
-    for number in range(20_000):
-        slow.send_multipart([b"", b'{"op":"read","key":"large"}'])
-        if number % 1000 == 0:
-            friend.send(PING)
-            assert DONE == friend.recv()
-    slow.close()
-    friend.close()
+    before = daemon.resident()
+
+    sent = send_until_held(slow, lambda _: b'{"op":"read","key":"large"}')
+
+    assert daemon.resident() < before + (8 << 20)
+    friend.send(PING)
+    assert DONE == friend.recv()
+    replies = [slow.recv_multipart() for _ in range(sent)]
+    assert 1000 < len(replies)
+    assert all(b'{"ok":true,"value":"xxx' == reply[:23] for _, reply in replies)
 
 
 def test_a_peer_that_writes_and_never_reads(daemon, unharmed, socket):
-    """Its creates are carried out, and its replies are its own affair."""
+    """It is held once it has not taken too many replies, and served on when it takes them; others notice nothing."""
     unharmed(daemon)
     before = revision(daemon)
     slow = socket(daemon, zmq.DEALER, RCVHWM=1)
-    for number in range(10_000):
-        slow.send_multipart([b"", b'{"op":"create","key":"w%d","value":"%s"}' % (number, b"x" * 1000)])
+    before_memory = daemon.resident()
 
-    wait_until(lambda: revision(daemon) == before + 10_000)
-    slow.close()
+    sent = send_until_held(slow, lambda number: b'{"op":"create","key":"w%d","value":"%s"}' % (number, b"x" * 1000))
+
+    assert daemon.resident() < before_memory + (8 << 20)
+    assert DONE == daemon.ask(PING)
+    assert [b"", b'{"ok":true,"revision":%d}' % (before + 1)] == slow.recv_multipart()
+    for _ in range(sent - 1):
+        slow.recv_multipart()
+    assert revision(daemon) == before + sent
 
 
 def revision(daemon):

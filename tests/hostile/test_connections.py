@@ -1,0 +1,106 @@
+"""Connections that say nothing, and more of them than there are descriptors."""
+
+import contextlib
+import socket
+import threading
+import time
+
+import pytest
+import zmq
+
+from kvd.server import connections
+from kvd.server.connections import Connections
+from kvd.server.worker import Wakeup
+from processes import wait_until
+
+
+@pytest.fixture
+def served(directory, monkeypatch):
+    """A path at which connections are accepted, and given up after a moment if they do not say what they are."""
+    monkeypatch.setattr(connections, "_HANDSHAKE_SECONDS", 0.2)
+    monkeypatch.setattr(connections, "_TIDY_SECONDS", 0.05)
+    path = directory / "s.sock"
+    listener = socket.create_server(str(path), family=socket.AF_UNIX)
+    listener.setblocking(False)
+    wakeup = Wakeup()
+    peers = Connections(listener, wakeup, most_bytes=1000)
+    ending = threading.Event()
+
+    def serve():
+        while not ending.is_set():
+            for peer in peers.poll(0.02):
+                if (request := peer.receive()) is not None:
+                    peer.reply(request)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield path
+    ending.set()
+    thread.join()
+    peers.close()
+    wakeup.close()
+
+
+def test_who_says_nothing_is_disconnected(served):
+    """And who has introduced himself is not, however long he is silent after that."""
+    with (
+        zmq.Context() as context,
+        context.socket(zmq.REQ) as polite,
+        socket.socket(socket.AF_UNIX) as silent,
+    ):
+        polite.connect(f"ipc://{served}")
+        polite.send(b"1")
+        assert polite.recv() == b"1"
+        monitor = polite.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+        silent.settimeout(30)
+        silent.connect(str(served))
+        assert len(silent.recv(1000)) >= 64
+
+        assert silent.recv(1000) == b""
+        time.sleep(0.3)
+        assert not monitor.poll(0)
+        polite.disable_monitor()
+        monitor.close()
+        polite.send(b"2")
+        assert polite.recv() == b"2"
+
+
+def test_more_connections_than_descriptors(start_daemon, unharmed, socket):
+    """Those that are there are served, the others wait until some of them leave, and the daemon lives."""
+    daemon = unharmed(start_daemon(prefix=("sh", "-c", 'ulimit -n 40; exec "$@"', "sh")))
+    friend = socket(daemon)
+    friend.send(b'{"op":"ping"}')
+    friend.recv()
+    with contextlib.ExitStack() as stack:
+        for _ in range(60):
+            stack.enter_context(raw(daemon))
+        wait_until(lambda: "no more connections" in daemon.log.read_text())
+        friend.send(b'{"op":"create","key":"key1","value":1}')
+        assert b'"ok":true' in friend.recv()
+        late = socket(daemon)
+        late.send(b'{"op":"read","key":"key1"}')
+        assert not late.poll(200)
+
+    assert b'"value":1' in late.recv()
+    late.close()
+    friend.close()
+
+
+def raw(daemon):
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(daemon.endpoint.removeprefix("ipc://"))
+    return connection
+
+
+def test_heartbeats(daemon, socket):
+    """A peer that asks now and then whether the daemon is there stays connected."""
+    asking = socket(daemon, HEARTBEAT_IVL=50, HEARTBEAT_TIMEOUT=200)
+    asking.send(b'{"op":"ping"}')
+    asking.recv()
+    monitor = asking.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+
+    assert not monitor.poll(1000)
+    asking.disable_monitor()
+    monitor.close()
+    asking.send(b'{"op":"ping"}')
+    assert asking.recv() == b'{"ok":true}'
