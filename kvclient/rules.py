@@ -6,7 +6,8 @@ The clients call these without limits (limits are the daemon's settings), the st
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import cast
 
 from kvclient.errors import (
     DataStoreError,
@@ -73,6 +74,15 @@ def encode_value(value: object, key: str | None = None) -> bytes:
     raise invalid_value(reason, key)
 
 
+def all_valid(keys: Collection[object], max_length: int | None = None) -> bool:
+    """Tell whether `check_key` accepts all `keys`, in a fraction of the time. Of subclasses of str it does not know."""
+    if set(map(type, keys)) != {str}:
+        return not keys
+    strings = cast("Collection[str]", keys)
+    fits = max_length is None or max(map(len, strings)) <= max_length
+    return fits and "" not in strings and _forbidden_in_keys("".join(strings)) is None
+
+
 def encode_items(items: object) -> dict[str, bytes]:
     """Return the items of a batch with their values encoded. Raises one error that names every invalid key."""
     if not isinstance(items, Mapping):
@@ -87,6 +97,16 @@ def encode_items(items: object) -> dict[str, bytes]:
     if problems:
         raise summary(problems)
     return encoded
+
+
+def encode_batch(items: object) -> bytes:
+    """Return the items of a batch as one JSON object. Raises as `encode_items`."""
+    if type(items) is dict and all_valid(items):
+        try:
+            return _to_json(items).encode()
+        except (RecursionError, TypeError, ValueError):
+            pass  # which key's value it is shows one by one
+    return b"{%s}" % b",".join(b"%s:%s" % (_to_json(key).encode(), value) for key, value in encode_items(items).items())
 
 
 def summary(problems: Sequence[DataStoreError]) -> DataStoreError:

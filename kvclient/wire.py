@@ -6,7 +6,7 @@ from json.encoder import encode_basestring  # the C function behind json.dumps
 from typing import Any
 
 from kvclient.errors import DataStoreError, by_name
-from kvclient.rules import check_key, check_ttl, encode_items, encode_value
+from kvclient.rules import check_key, check_ttl, encode_batch, encode_value
 
 
 def create(key: str, value: Any, ttl: float | None) -> bytes:
@@ -17,8 +17,7 @@ def create(key: str, value: Any, ttl: float | None) -> bytes:
 
 def batch_create(items: Mapping[str, Any], ttl: float | None) -> bytes:
     """Return a batch_create request, still open for `identified`."""
-    fields = b",".join(b"%s:%s" % (_quoted(key), value) for key, value in encode_items(items).items())
-    return b'{"op":"batch_create","items":{%s}%s' % (fields, _ttl(ttl))
+    return b'{"op":"batch_create","items":%s%s' % (encode_batch(items), _ttl(ttl))
 
 
 def delete(key: str) -> bytes:

@@ -5,7 +5,7 @@ who asks. `kvd.engine.jsonfile` is the one there is. Every method is called from
 `Engine.write`, which touches only the medium and may run in another while the owner goes on reading.
 """
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Collection, Generator, Iterator
 from typing import Any, NamedTuple, Protocol
 
 NEVER = 0.0
@@ -66,6 +66,10 @@ class Engine(Protocol):
 
     def find(self, key: str) -> Entry | None:
         """Return the key's entry as of the last `apply`."""
+        ...
+
+    def holds_any(self, keys: Collection[str]) -> bool:
+        """Tell whether `find` has an entry for any of `keys`."""
         ...
 
     def read(self, entry: Entry) -> bytes:

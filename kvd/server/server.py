@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import to_json
@@ -165,13 +166,11 @@ class Server:
                 value, entry = self._store.read(request.key)
                 peer.reply(read_reply(value, entry))
             case Create():
-                items = {request.key: _json(request.value, request.key)}
-                return operations.Create(items, request.ttl, request.id)
+                return operations.Create(_encode({request.key: request.value}), request.ttl, request.id)
             case Delete():
                 return operations.Delete(request.key, request.id)
             case BatchCreate():
-                items = {key: _json(value, key) for key, value in request.items.items()}
-                return operations.Create(items, request.ttl, request.id)
+                return operations.Create(_encode(request.items), request.ttl, request.id)
             case Ping():
                 peer.reply(DONE)
             case Status():
@@ -276,7 +275,7 @@ class Server:
         group, members = self._group, self._members
         assert group is not None
         self._group, self._members = None, []
-        if any(isinstance(operation, operations.Sweep) for _, operation, _ in members):
+        if self._sweep_queued and any(isinstance(operation, operations.Sweep) for _, operation, _ in members):
             self._sweep_queued = False
             if not group.swept:
                 self._sweep_at = time.time() + _SWEEP_RETRY_SECONDS
@@ -319,11 +318,13 @@ class Server:
             self._refuse(peer, error)
 
 
-def _json(value: object, key: str) -> bytes:
-    """Return a value that came as JSON as compact JSON."""
-    encoded = to_json(value)
-    if b"NaN" in encoded or b"Infinity" in encoded:
-        _check_finite(value, key)
+def _encode(items: dict[str, Any]) -> dict[str, bytes]:
+    """Return values that came as JSON as compact JSON, by key."""
+    encoded = {key: to_json(value) for key, value in items.items()}
+    text = b"".join(encoded.values())
+    if b"NaN" in text or b"Infinity" in text:
+        for key, value in items.items():
+            _check_finite(value, key)
     return encoded
 
 

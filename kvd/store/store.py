@@ -18,7 +18,7 @@ from kvclient.errors import (
     KeyNotFoundError,
     StoreFullError,
 )
-from kvclient.rules import check_key, check_ttl, check_value_size, summary
+from kvclient.rules import all_valid, check_key, check_ttl, check_value_size, summary
 from kvd.engine import NEVER, Commit, Compaction, Engine, Entry, Put
 from kvd.store.expiry import Expiry, is_expired
 from kvd.store.operations import Create, Delete, Operation, Sweep
@@ -39,7 +39,7 @@ class Limits(NamedTuple):
     compact_min_bytes: int = 16 << 20
 
 
-@dataclass
+@dataclass(slots=True)
 class Group:
     """Operations decided together."""
 
@@ -51,6 +51,8 @@ class Group:
     swept: list[tuple[float, str]] = field(default_factory=list)
     revision: int = 0
     cost: int = 0
+    expires: bool = False
+    """Whether anything in it has a TTL."""
     staged: Any = None
     """The engine's commit; None if nothing changes."""
 
@@ -154,20 +156,33 @@ class Store:
                 f"The batch has {len(operation.items)} operations; "
                 f"the limit is {self._limits.max_batch} (setting max_batch)."
             )
+        self._check_items(operation.items, group, now)
+        expires_at = NEVER if ttl is None else now + ttl
+        group.expires = group.expires or ttl is not None
+        revision = group.revision + 1
+        return {key: Put(value, revision, expires_at) for key, value in operation.items.items()}
+
+    def _check_items(self, items: dict[str, bytes], group: Group, now: float) -> None:
+        """Raise one error that names every key that stands in the way."""
+        limits = self._limits
+        if (
+            all_valid(items, limits.max_key_length)
+            and max(map(len, items.values()), default=0) <= limits.max_value_bytes
+            and group.changes.keys().isdisjoint(items)
+            and not self._engine.holds_any(items)
+        ):
+            return
         problems: list[DataStoreError] = []
-        for key, value in operation.items.items():
+        for key, value in items.items():
             try:
-                check_key(key, self._limits.max_key_length)
-                check_value_size(len(value), key, self._limits.max_value_bytes)
+                check_key(key, limits.max_key_length)
+                check_value_size(len(value), key, limits.max_value_bytes)
                 if self._exists(key, group, now):
                     raise KeyExistsError(f"Key {key!r} exists.", [key])
             except DataStoreError as error:
                 problems.append(error)
         if problems:
             raise summary(problems)
-        expires_at = NEVER if ttl is None else now + ttl
-        revision = group.revision + 1
-        return {key: Put(value, revision, expires_at) for key, value in operation.items.items()}
 
     def _delete(self, operation: Delete, group: Group, now: float) -> dict[str, Put | None]:
         if not self._exists(operation.key, group, now):
@@ -220,19 +235,22 @@ class Store:
 
     def finish(self, group: Group) -> None:
         """Make the written group visible."""
-        for key, put in group.changes.items():
-            if self._expiry:
-                before = self._engine.find(key)
-                if before is not None and before.expires_at != NEVER:
-                    self._expiry.discard()
-            if put is not None and put.expires_at != NEVER:
-                self._expiry.add(key, put.expires_at)
+        if self._expiry or group.expires:
+            self._note_expiry(group.changes)
         if group.staged is not None:
             self._engine.apply(group.staged)
         for client, (number, result) in group.heard.items():
             self._outcomes.add(client, number, result)
         if self._expiry.overgrown():
             self._expiry = Expiry(self._engine.expiring())
+
+    def _note_expiry(self, changes: dict[str, Put | None]) -> None:
+        for key, put in changes.items():
+            before = self._engine.find(key)
+            if before is not None and before.expires_at != NEVER:
+                self._expiry.discard()
+            if put is not None and put.expires_at != NEVER:
+                self._expiry.add(key, put.expires_at)
 
     def fail(self, group: Group) -> None:
         """Forget a group whose `write` failed. Its operations may be decided again."""

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 
 from kvd.engine import NEVER, Commit, Put
 from kvd.engine.jsonfile.format import (
+    AFTER_VALUE,
     HEADER,
     PAGE,
     Found,
@@ -55,16 +56,15 @@ def test_a_commit_is_read_as_it_was_written(commit, offset, synced, aligned):
     assert commit.outcomes == {client: tuple(outcome) for client, outcome in json.loads(found.ids or b"{}").items()}
     read = list(entries(found))
     assert list(commit.changes) == [key for key, _ in read]
-    for (key, entry), (value_at, size) in zip(read, encoded.placed, strict=True):
+    for (key, entry), (line_end, size) in zip(read, encoded.lines, strict=True):
         put = commit.changes[key]
         if put is None:
             assert entry is None
             continue
-        at = value_at - encoded.offset
-        assert put.value == encoded.data[at : at + entry.length]
-        assert (value_at, put.revision, put.expires_at) == (entry.address, entry.revision, entry.expires_at)
-        stop = at + entry.length + len(b"}\n")
-        assert encode_change(key, put)[0] == encoded.data[stop - size : stop]
+        at, stop = entry.address - encoded.offset, line_end - encoded.offset
+        assert put.value == encoded.data[at : at + entry.length] == encoded.data[at : stop - AFTER_VALUE]
+        assert (put.revision, put.expires_at) == (entry.revision, entry.expires_at)
+        assert encode_change(key, put) == encoded.data[stop - size : stop]
 
 
 @settings(max_examples=200, deadline=None)

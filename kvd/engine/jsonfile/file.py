@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,7 @@ from kvd.engine.jsonfile.compaction import Move
 from kvd.engine.jsonfile.conversion import aside, convert, plain_entries, write_new
 from kvd.engine.jsonfile.filesystem import look_around, resolve
 from kvd.engine.jsonfile.format import (
+    AFTER_VALUE,
     CLOSING,
     HEADER,
     MARKER_BYTES,
@@ -60,7 +61,7 @@ class Staged(NamedTuple):
     commit: Commit
     offset: int
     data: bytes
-    placed: list[tuple[int, int]]
+    lines: list[tuple[int, int]]
 
 
 class JsonFile:
@@ -140,6 +141,9 @@ class JsonFile:
     def find(self, key: str) -> Entry | None:
         return self._index.find(key)
 
+    def holds_any(self, keys: Collection[str]) -> bool:
+        return self._index.holds_any(keys)
+
     def read(self, entry: Entry) -> bytes:
         fd, offset = self._fd, entry.address - self._base
         if offset < 0:
@@ -180,11 +184,11 @@ class JsonFile:
 
     def cost(self, changes: dict[str, Put | None], client: str | None) -> int:
         cost = 0 if client is None else len(client) * 4 + _OUTCOME_BYTES
-        for key, put in changes.items():
-            cost += len(key) * 4 + _ENTRY_BYTES + (0 if put is None else len(put.value))
+        cost += sum(map(len, changes)) * 4 + len(changes) * _ENTRY_BYTES
+        cost += sum(len(put.value) for put in changes.values() if put is not None)
         if self._end + cost < self._max_file_bytes // 2:
             return cost  # far from full, there is no need to be exact
-        lines = sum(len(encode_change(key, put)[0]) for key, put in changes.items())
+        lines = sum(len(encode_change(key, put)) for key, put in changes.items())
         return lines + (0 if client is None else len(client) * 4 + _OUTCOME_BYTES)
 
     def room(self, *, removing: bool) -> int:
@@ -260,14 +264,16 @@ class JsonFile:
 
     def apply(self, staged: Staged) -> None:
         commit = staged.commit
-        for (key, put), (value_at, size) in zip(commit.changes.items(), staged.placed, strict=True):
+        put_entry, after = self._index.put, AFTER_VALUE - self._base
+        for (key, put), (line_end, size) in zip(commit.changes.items(), staged.lines, strict=True):
             if put is None:
                 self._index.remove(key)
-                continue
-            entry = Entry(self._base + value_at, len(put.value), put.revision, put.expires_at)
-            self._index.put(key, entry, size)
-            if self._move is not None:
-                self._move.added.add(key)
+            else:
+                value, revision, expires_at = put
+                length = len(value)
+                put_entry(key, line_end - after - length, length, revision, expires_at, size)
+        if self._move is not None:
+            self._move.added.update(key for key, put in commit.changes.items() if put is not None)
         self._end = staged.offset + len(staged.data)
         self.revision = commit.revision
         if self._sync_mode == "always":

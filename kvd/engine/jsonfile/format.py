@@ -33,6 +33,8 @@ PAGE = 4096
 
 # What stands around a value in its line.
 VALUE_BEFORE, VALUE_AFTER = b'"value":', b"}"
+AFTER_VALUE = len(b"}\n")
+"""Bytes between a value and the end of its line."""
 
 _HEADER_BODY = b'"kvd":%d}' % VERSION
 HEADER = b'{"":{"crc":"%08x",%s\n' % (zlib.crc32(_HEADER_BODY), _HEADER_BODY)
@@ -170,25 +172,20 @@ def encode_outcomes(outcomes: dict[str, tuple[int, int]]) -> bytes:
     return b',"ids":{%s}' % listed.encode()
 
 
-def entry_head(key: str, revision: int, expires_at: float) -> bytes:
-    """Return an entry's bytes up to its value."""
+def encode_change(key: str, put: Put | None) -> bytes:
+    """Return an entry's line. The value ends two bytes before its end."""
     name = encode_basestring(key).encode()
+    if put is None:
+        return b",%s:null\n" % name
+    value, revision, expires_at = put
     if expires_at == NEVER:
-        return b',%s:{"revision":%d,"value":' % (name, revision)
-    return b',%s:{"revision":%d,"expires_at":%s,"value":' % (name, revision, repr(expires_at).encode())
+        return b',%s:{"revision":%d,"value":%s}\n' % (name, revision, value)
+    return b',%s:{"revision":%d,"expires_at":%s,"value":%s}\n' % (name, revision, repr(expires_at).encode(), value)
 
 
 def entry_bytes(key: str, entry: Entry) -> int:
     """Return how many bytes an entry's line takes."""
-    return len(entry_head(key, entry.revision, entry.expires_at)) + entry.length + len(b"}\n")
-
-
-def encode_change(key: str, put: Put | None) -> tuple[bytes, int]:
-    """Return an entry's line, and the offset of the value in it."""
-    if put is None:
-        return b",%s:null\n" % encode_basestring(key).encode(), 0
-    head = entry_head(key, put.revision, put.expires_at)
-    return b"%s%s}\n" % (head, put.value), len(head)
+    return len(encode_change(key, Put(b"", entry.revision, entry.expires_at))) + entry.length
 
 
 class Encoded(NamedTuple):
@@ -196,8 +193,8 @@ class Encoded(NamedTuple):
 
     offset: int
     data: bytes
-    placed: list[tuple[int, int]]
-    """For each change, the offset in the file of its value (meaningless for a removal), and the bytes of its line."""
+    lines: list[tuple[int, int]]
+    """For each change, the offset in the file of the end of its line, and the bytes of the line."""
 
 
 def encode_commit(commit: Commit, offset: int, *, synced: int | None = None, aligned: bool = True) -> Encoded:
@@ -210,21 +207,22 @@ def encode_commit(commit: Commit, offset: int, *, synced: int | None = None, ali
     )
     # The count has a fixed width, so that the lines' places are known before it is.
     marker_length = len(b',"":{"crc":"00000000","bytes":000000000') + len(fields)
-    first = lines[0][0] if lines else b"\n"
+    first = lines[0] if lines else b"\n"
     start = offset + _padding(offset, marker_length + len(first)) if aligned else offset
     position = start + marker_length
     parts: list[bytes] = []
-    placed: list[tuple[int, int]] = []
-    for line, value_at in lines:
-        if aligned and parts and (padding := _padding(position, len(line))):
+    places: list[tuple[int, int]] = []
+    for line in lines:
+        size = len(line)
+        if aligned and parts and PAGE - position % PAGE < size and (padding := _padding(position, size)):
             parts.append(b" " * padding)
             position += padding
-        placed.append((position + value_at, len(line)))
+        position += size
+        places.append((position, size))
         parts.append(line)
-        position += len(line)
     body = b"".join(parts) or b"\n"
     checked = b'"bytes":%9d%s%s' % (len(body), fields, body)
-    return Encoded(start, b',"":{"crc":"%08x",%s' % (zlib.crc32(checked), checked), placed)
+    return Encoded(start, b',"":{"crc":"%08x",%s' % (zlib.crc32(checked), checked), places)
 
 
 def _padding(position: int, length: int) -> int:

@@ -5,12 +5,13 @@ would take twice that.
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from kvd.engine import NEVER, Entry
 from kvd.engine.jsonfile.format import Row, entry_bytes
 
 _packed = struct.Struct("<QIQd")
+_pack = _packed.pack
 
 
 class Index:
@@ -28,16 +29,20 @@ class Index:
         packed = self._entries.get(key)
         return None if packed is None else Entry._make(_packed.unpack(packed))
 
-    def put(self, key: str, entry: Entry, size: int) -> None:
+    def holds_any(self, keys: Collection[str]) -> bool:
+        """Tell whether any of the keys has an entry."""
+        return not self._entries.keys().isdisjoint(keys)
+
+    def put(self, key: str, address: int, length: int, revision: int, expires_at: float, size: int) -> None:
         """Set the key's entry, which takes `size` bytes in the file."""
         if key in self._entries:
             self.remove(key)
-        self._entries[key] = _packed.pack(*entry)
+        self._entries[key] = _pack(address, length, revision, expires_at)
         self.live_bytes += size
 
     def fill(self, rows: Iterable[Row]) -> None:
         """Take over the entries of a file, in their order."""
-        entries, pack = self._entries, _packed.pack
+        entries, pack = self._entries, _pack
         for key, address, length, revision, expires_at, size in rows:
             if key in entries:
                 self.remove(key)
@@ -56,7 +61,7 @@ class Index:
 
     def move(self, key: str, entry: Entry) -> None:
         """Set a new address for a key that is there."""
-        self._entries[key] = _packed.pack(*entry)
+        self._entries[key] = _pack(*entry)
 
     def keys(self) -> list[str]:
         """Return the keys as they are now."""

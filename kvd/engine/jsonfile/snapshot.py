@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from kvd.engine import Commit, Put
-from kvd.engine.jsonfile.format import CLOSING, HEADER, encode_commit
+from kvd.engine.jsonfile.format import AFTER_VALUE, CLOSING, HEADER, encode_commit
 
 # Entries share a commit up to this size: small enough that a bad disk block costs few of them, large enough that the
 # marker adds less than 1 %.
@@ -50,7 +50,10 @@ class Snapshot:
     def _close_group(self, outcomes: dict[str, tuple[int, int]]) -> None:
         encoded = encode_commit(Commit(self._revision, self._changes, outcomes), self.end, aligned=False)
         self._buffer.append(encoded.data)
-        self.placed += [value_at for value_at, _ in encoded.placed]
+        self.placed += [
+            line_end - AFTER_VALUE - (0 if put is None else len(put.value))
+            for (line_end, _), put in zip(encoded.lines, self._changes.values(), strict=True)
+        ]
         self.end += len(encoded.data)
         self._changes = {}
         self._group_bytes = 0
