@@ -7,6 +7,7 @@ other peer's time.
 
 import errno
 import logging
+import os
 import select
 import socket
 import time
@@ -21,6 +22,9 @@ _CHUNK, _MOST_CHUNK = 1 << 16, 1 << 20
 """Bytes received at a time, of a small message and of a large one."""
 _ACCEPTED = 64
 """Connections accepted before those that are there are served again."""
+_SPIN_SECONDS = 0.00005
+"""So long the next request is looked for before the process goes to sleep: about what it takes to wake one up. A client
+that waits for each answer before it asks again is served twice as fast."""
 _HANDSHAKE_SECONDS = 30.0
 """So long a peer may take to show that it is a ZeroMQ socket. libzmq's default."""
 _TIDY_SECONDS = 0.5
@@ -149,6 +153,7 @@ class Connections:
         self._again: list[Connection] = []
         self._strangers: dict[Connection, float] = {}
         self._tidy_at = 0.0
+        self._spins = len(os.sched_getaffinity(0)) > 1
 
     def poll(self, timeout: float, *, requests: bool = True) -> list[Connection]:
         """Wait for up to `timeout` seconds, and return the connections to receive from; without `requests`, none."""
@@ -159,7 +164,7 @@ class Connections:
         if time.monotonic() >= self._tidy_at:
             self._tidy()
         ready, self._again = self._again, []
-        for fd, _ in self._epoll.poll(0 if ready else timeout):
+        for fd, _ in self._wait(0 if ready else timeout):
             connection = self._connections.get(fd)
             if connection is None:
                 if fd == self._wakeup.fd:
@@ -173,6 +178,18 @@ class Connections:
             else:
                 ready.append(connection)
         return ready
+
+    def _wait(self, timeout: float) -> list[tuple[int, int]]:
+        """Return the events of the next `timeout` seconds."""
+        if (events := self._epoll.poll(0)) or timeout <= 0:
+            return events
+        if self._spins:
+            until = time.monotonic() + _SPIN_SECONDS
+            while time.monotonic() < until:
+                os.sched_yield()  # to whoever has something to do
+                if events := self._epoll.poll(0):
+                    return events
+        return self._epoll.poll(timeout)
 
     def look_again(self, connection: Connection) -> None:
         """Have the next `poll` return the connection, as something of its next request is there already."""

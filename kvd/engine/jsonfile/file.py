@@ -123,7 +123,6 @@ class JsonFile:
         self._previous: tuple[int, int] | None = None
         self._move: Move | None = None
         self._watch = Watch(self.path, self._fd)
-        self._watch.expect(CLOSING, self._size - len(CLOSING), size=self._size)
         self._failed: str | None = None
         self._carried_bytes = 0
 
@@ -258,7 +257,7 @@ class JsonFile:
             if (overwritten := min(staged.offset + len(staged.data), kept) - staged.offset) > 0:
                 pwrite_all(self._fd, b" " * overwritten, staged.offset)
             self._restore_size()
-            self._watch.expect(CLOSING, kept, size=size)
+            self._watch.expect(b"", kept, size=size)
         except OSError as error:
             raise self._fail("restored", error) from None
 
@@ -342,8 +341,7 @@ class JsonFile:
         self._size = self._end + len(CLOSING)
         self._carried_bytes = len(encode_outcomes(carried))
         self._durable_revision = self.revision
-        self._watch.replaced(self._fd)
-        self._watch.expect(CLOSING, self._end, size=self._size)
+        self._watch.follow(self._fd, self._size)
         yield from move.move_index()
         os.close(self._previous[0])
         self._previous = None
