@@ -15,7 +15,8 @@ from kvclient.endpoint import Target, tcp_address
 from kvclient.errors import DaemonUnavailableError, DataStoreError, RequestError
 from kvclient.zmtp import Conversation, ProtocolError
 
-_CHUNK, _MOST_CHUNK = 1 << 16, 1 << 20
+_CHUNK, _MOST_CHUNK = 1 << 12, 1 << 20
+"""Bytes received at a time, of a message that may be small and of one that is known to be large."""
 _LOST_PAUSE_SECONDS = 0.02
 """So long about before a lost connection is made anew; what accepts and hangs up is not asked without a break."""
 _CONNECT_SECONDS = 1.0
@@ -106,7 +107,8 @@ class Connection(Line):
             connected.sendall(outgoing)
         if time.monotonic() > deadline:
             raise BlockingIOError
-        data = connected.recv(min(max(_CHUNK, conversation.missing), _MOST_CHUNK))
+        missing = conversation.missing
+        data = connected.recv(_CHUNK if missing < _CHUNK else min(missing, _MOST_CHUNK))
         if not data:
             raise EOFError
         return conversation.receive(data)

@@ -18,8 +18,8 @@ from kvd.server.worker import Wakeup
 
 log = logging.getLogger(__name__)
 
-_CHUNK, _MOST_CHUNK = 1 << 16, 1 << 20
-"""Bytes received at a time, of a small message and of a large one."""
+_CHUNK, _MOST_CHUNK = 1 << 12, 1 << 20
+"""Bytes received at a time, of a message that may be small and of one that is known to be large."""
 _ACCEPTED = 64
 """Connections accepted before those that are there are served again."""
 _SPIN_SECONDS = 0.00005
@@ -41,7 +41,7 @@ class Connection:
         self._owner = owner
         self._socket = peer
         self._conversation = Conversation(b"REP", most_bytes)
-        self._unsent = memoryview(b"")
+        self._unsent: memoryview | None = None
         self.fd = peer.fileno()
         """-1 once it is closed."""
         self.watched = 0
@@ -58,7 +58,7 @@ class Connection:
     @property
     def blocked(self) -> bool:
         """Whether the peer has not taken all that was sent."""
-        return len(self._unsent) > 0
+        return self._unsent is not None
 
     def receive(self) -> bytes | None:
         """Receive, and return the request if one is whole now. Raises `RequestError` for a message that is none.
@@ -77,7 +77,7 @@ class Connection:
             raise
         except BlockingIOError:
             return None
-        except (OSError, EOFError):
+        except OSError:
             self.close()
             return None
         except ProtocolError as error:
@@ -89,9 +89,9 @@ class Connection:
         return request
 
     def _read(self, missing: int) -> bytes:
-        data = self._socket.recv(min(max(_CHUNK, missing), _MOST_CHUNK))
+        data = self._socket.recv(_CHUNK if missing < _CHUNK else min(missing, _MOST_CHUNK))
         if not data:
-            raise EOFError
+            raise ConnectionResetError
         return data
 
     def reply(self, body: bytes) -> None:
@@ -110,7 +110,7 @@ class Connection:
         self._send(outgoing)
 
     def _send(self, data: bytes) -> None:
-        unsent = bytes(self._unsent) + data if self._unsent else data
+        unsent = data if self._unsent is None else bytes(self._unsent) + data
         try:
             sent = self._socket.send(unsent)
         except BlockingIOError:
@@ -121,12 +121,12 @@ class Connection:
         if sent < len(unsent):
             self._unsent = memoryview(unsent)[sent:]
             self._owner.watch(self, _OUT)
-        else:
-            self._unsent = memoryview(b"")
-            if self.watched != _IN:
-                self._owner.watch(self, _IN)
-            if self._conversation.missing <= 0 and not self.waiting:
-                self._owner.look_again(self)
+            return
+        self._unsent = None
+        if self.watched != _IN:
+            self._owner.watch(self, _IN)
+        if self._conversation.missing <= 0 and not self.waiting:
+            self._owner.look_again(self)
 
     def close(self) -> None:
         """Disconnect. A request that is under way is carried out all the same."""

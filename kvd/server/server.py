@@ -151,8 +151,6 @@ class Server:
             if operation is not None:
                 self._queue.append((peer, operation, len(body)))
                 self._queued_bytes += len(body)
-            elif peer is not self._last_peer:
-                self._bystanders_until = time.monotonic() + _BYSTANDER_SECONDS
             self._last_peer = peer
         except ValidationError as error:
             self._refuse(peer, invalid_request(error))
@@ -163,6 +161,8 @@ class Server:
         """Answer a request, unless it is an operation that has to be queued."""
         match request:
             case Read():
+                if peer is not self._last_peer:
+                    self._bystanders_until = time.monotonic() + _BYSTANDER_SECONDS
                 value, entry = self._store.read(request.key)
                 peer.reply(read_reply(value, entry))
             case Create():
@@ -215,8 +215,13 @@ class Server:
             beside = self._write_seconds >= _SLOW_DISK_SECONDS or time.monotonic() < self._bystanders_until
             if group.staged is not None and beside and self._waits_for_disk:
                 self._committer.submit(partial(self._write, group), self._written_beside)
-            else:
-                self._written(_attempt(partial(self._write, group)))
+                continue
+            error: Exception | None = None
+            try:
+                self._write(group)
+            except Exception as caught:  # noqa: BLE001  # handled as one that the committer returns
+                error = caught
+            self._written(error)
 
     def _write(self, group: Group) -> None:
         started = time.monotonic()
@@ -333,11 +338,3 @@ def _check_finite(value: object, key: str) -> None:
         raise invalid_value(f"a number in it is {value!r}, or too large for a double", key)
     for part in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _check_finite(part, key)
-
-
-def _attempt(call: Callable[[], None]) -> BaseException | None:
-    try:
-        call()
-    except Exception as error:  # noqa: BLE001  # handled as one that a worker returns
-        return error
-    return None

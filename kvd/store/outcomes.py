@@ -6,8 +6,6 @@ A refusal changed nothing and is kept in memory only: after a restart it is deci
 because nobody has heard the first.
 """
 
-from collections.abc import Mapping
-
 from kvclient.errors import DataStoreError, RequestError
 
 MOST_CLIENTS = 1024
@@ -18,17 +16,17 @@ Result = int | DataStoreError
 """The revision of a success, or why it was refused."""
 
 
-def recall(latest: Mapping[str, tuple[int, Result]], client: str, number: int) -> Result | None:
-    """Return the outcome of a request among the `latest` ones, None if the request is new.
+def recall(latest: tuple[int, Result], client: str, number: int) -> Result | None:
+    """Return the outcome of a request, given its client's `latest`; None if the request is new.
 
     Raises `RequestError` if the client has since sent another.
     """
-    known = latest.get(client)
-    if known is None or known[0] < number:
+    known, result = latest
+    if known < number:
         return None
-    if known[0] > number:
-        raise RequestError(f"Request {client}:{number} is older than {client}:{known[0]}, which was already answered.")
-    return known[1]
+    if known > number:
+        raise RequestError(f"Request {client}:{number} is older than {client}:{known}, which was already answered.")
+    return result
 
 
 class Outcomes:
@@ -37,9 +35,9 @@ class Outcomes:
     def __init__(self, durable: dict[str, tuple[int, int]]) -> None:
         self._latest: dict[str, tuple[int, Result]] = dict(list(durable.items())[-MOST_CLIENTS:])
 
-    def find(self, client: str, number: int) -> Result | None:
-        """Return the outcome if this request is the client's latest, None if it is new. Raises as `recall`."""
-        return recall(self._latest, client, number)
+    def latest(self, client: str) -> tuple[int, Result] | None:
+        """Return number and outcome of the client's latest request, None if nothing is known of it."""
+        return self._latest.get(client)
 
     def add(self, client: str, number: int, result: Result) -> None:
         """Note an outcome, in place of the client's former one."""

@@ -113,10 +113,8 @@ class Store:
         if operation.id is None:
             return self._decide(operation, group, now, None)
         client, number = split_id(operation.id)
-        known = recall(group.heard, client, number)
-        if known is None:
-            known = self._outcomes.find(client, number)
-        if known is not None:
+        latest = group.heard.get(client) or self._outcomes.latest(client)
+        if latest is not None and (known := recall(latest, client, number)) is not None:
             return known
         try:
             revision = self._decide(operation, group, now, client)

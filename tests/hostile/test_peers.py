@@ -131,7 +131,7 @@ def test_a_peer_that_never_reads(daemon, unharmed, socket):
     friend.send(PING)
     assert DONE == friend.recv()
     replies = [slow.recv_multipart() for _ in range(sent)]
-    assert 1000 < len(replies)
+    assert 1000 <= len(replies)
     assert all(b'{"ok":true,"value":"xxx' == reply[:23] for _, reply in replies)
 
 

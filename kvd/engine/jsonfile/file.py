@@ -209,7 +209,7 @@ class JsonFile:
     def write(self, staged: Staged) -> None:
         if self._failed is not None:
             raise EngineFailure(self._failed)
-        self._watch.verify()
+        self._watch.glance()
         stop = staged.offset + len(staged.data)
         size = self._size
         try:

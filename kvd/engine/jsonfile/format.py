@@ -168,8 +168,8 @@ def encode_outcomes(outcomes: dict[str, tuple[int, int]]) -> bytes:
     """Return the `ids` field of a marker."""
     if not outcomes:
         return b""
-    listed = ",".join(f"{encode_basestring(client)}:[{n},{revision}]" for client, (n, revision) in outcomes.items())
-    return b',"ids":{%s}' % listed.encode()
+    listed = [f"{encode_basestring(client)}:[{n},{revision}]" for client, (n, revision) in outcomes.items()]
+    return f',"ids":{{{",".join(listed)}}}'.encode()
 
 
 def encode_change(key: str, put: Put | None) -> bytes:

@@ -2,7 +2,7 @@
 
 Done before every commit, so it has to be cheap, for the disk as well: since Linux 6.13 a write that follows a `stat`
 puts a new, exact time of modification into the file system's journal, and the commit takes half as long again. So the
-name of the open file is asked for (in /proc), its size, and the bytes at both ends.
+name of the open file is asked for (in /proc), its size and its first bytes; now and then also those at the end.
 """
 
 import os
@@ -12,6 +12,7 @@ from kvclient.errors import StoreCorruptError
 from kvd.engine.jsonfile.format import CLOSING, HEADER
 
 _COMPARED = 256
+_HEADER_BYTES = len(HEADER)
 
 
 class Watch:
@@ -38,8 +39,8 @@ class Watch:
         """Take note that the file `fd` is about to be renamed to the path; None: that it is not, after all."""
         self._successor = fd
 
-    def verify(self) -> None:
-        """Raise `StoreCorruptError` if the path is not the file that is open, as we left it."""
+    def glance(self) -> None:
+        """Raise `StoreCorruptError` if the file was replaced, removed or cut, or is being written anew."""
         if self._name is None or _name(self._fd) != self._name:
             # It was removed or renamed, or a directory above it was, with another to the same place, or there is no
             # /proc: look closer.
@@ -47,12 +48,15 @@ class Watch:
         size = os.lseek(self._fd, 0, os.SEEK_END)
         if size != self._size:
             self._fail(f"has {size} bytes, not the {self._size} that were written")
-        read = os.pread
-        if (
-            read(self._fd, len(self._last), self._last_at) != self._last
-            or read(self._fd, len(HEADER), 0) != HEADER
-            or read(self._fd, len(CLOSING), size - len(CLOSING)) != CLOSING
-        ):
+        if os.pread(self._fd, _HEADER_BYTES, 0) != HEADER:
+            self._fail("was written to by another program")
+
+    def verify(self) -> None:
+        """Raise `StoreCorruptError` if the path is not the file that is open, or not as we left it at either end."""
+        self.glance()
+        last = os.pread(self._fd, len(self._last), self._last_at)
+        closing = os.pread(self._fd, len(CLOSING), self._size - len(CLOSING))
+        if (last, closing) != (self._last, CLOSING):
             self._fail("was written to by another program")
 
     def _verify_identity(self) -> None:
