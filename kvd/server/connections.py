@@ -22,9 +22,8 @@ _CHUNK, _MOST_CHUNK = 1 << 12, 1 << 20
 """Bytes received at a time, of a message that may be small and of one that is known to be large."""
 _ACCEPTED = 64
 """Connections accepted before those that are there are served again."""
-_SPIN_SECONDS = 0.00005
-"""So long the next request is looked for before the process goes to sleep: about what it takes to wake one up. A client
-that waits for each answer before it asks again is served twice as fast."""
+_SPIN_SECONDS = 0.00015
+"""So long the next request is looked for before the process goes to sleep; see docs/performance.md."""
 _HANDSHAKE_SECONDS = 30.0
 """So long a peer may take to show that it is a ZeroMQ socket. libzmq's default."""
 _TIDY_SECONDS = 0.5
@@ -153,10 +152,14 @@ class Connections:
         self._again: list[Connection] = []
         self._strangers: dict[Connection, float] = {}
         self._tidy_at = 0.0
-        self._spins = len(os.sched_getaffinity(0)) > 1
+        self._several_cores = len(os.sched_getaffinity(0)) > 1
+        self._active = False
 
-    def poll(self, timeout: float, *, requests: bool = True) -> list[Connection]:
-        """Wait for up to `timeout` seconds, and return the connections to receive from; without `requests`, none."""
+    def poll(self, timeout: float, *, requests: bool = True, spin: bool = False) -> list[Connection]:
+        """Wait for up to `timeout` seconds, and return the connections to receive from; without `requests`, none.
+
+        `spin` allows to look for requests for a moment without going to sleep.
+        """
         if not requests:
             if select.select([self._wakeup.fd], [], [], timeout)[0]:
                 self._wakeup.handle()
@@ -164,7 +167,7 @@ class Connections:
         if time.monotonic() >= self._tidy_at:
             self._tidy()
         ready, self._again = self._again, []
-        for fd, _ in self._wait(0 if ready else timeout):
+        for fd, _ in self._wait(0 if ready else timeout, spin=spin and self._active):
             connection = self._connections.get(fd)
             if connection is None:
                 if fd == self._wakeup.fd:
@@ -177,18 +180,18 @@ class Connections:
                 connection.flush()
             else:
                 ready.append(connection)
+        if ready or timeout > 0:
+            self._active = bool(ready)
         return ready
 
-    def _wait(self, timeout: float) -> list[tuple[int, int]]:
+    def _wait(self, timeout: float, *, spin: bool) -> list[tuple[int, int]]:
         """Return the events of the next `timeout` seconds."""
-        if (events := self._epoll.poll(0)) or timeout <= 0:
-            return events
-        if self._spins:
+        if spin and timeout > 0 and self._several_cores:
             until = time.monotonic() + _SPIN_SECONDS
             while time.monotonic() < until:
-                os.sched_yield()  # to whoever has something to do
                 if events := self._epoll.poll(0):
                     return events
+                os.sched_yield()  # to whoever has something to do
         return self._epoll.poll(timeout)
 
     def look_again(self, connection: Connection) -> None:

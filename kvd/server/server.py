@@ -103,7 +103,7 @@ class Server:
         timeout, received, housekeep_by = 0.0, 0, 0.0
         while not self._stopping or self._queue or self._group:
             wanted = self._queued_bytes < _MOST_QUEUED_BYTES and not self._stopping
-            peers = self._connections.poll(timeout, requests=wanted)
+            peers = self._connections.poll(timeout, requests=wanted, spin=self._group is None)
             for peer in peers:
                 self._receive(peer)
             received += len(peers)
