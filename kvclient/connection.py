@@ -3,7 +3,6 @@
 import os
 import random
 import socket
-import struct
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -20,7 +19,6 @@ _CHUNK, _MOST_CHUNK = 1 << 12, 1 << 20
 _LOST_PAUSE_SECONDS = 0.02
 """So long about before a lost connection is made anew; what accepts and hangs up is not asked without a break."""
 _CONNECT_SECONDS = 1.0
-_timeval = struct.Struct("@ll")
 
 
 class Line(ABC):
@@ -75,7 +73,7 @@ class Connection(Line):
         try:
             connected = self._socket or self._open()
             if seconds != self._patience:
-                _set_patience(connected, seconds)
+                connected.settimeout(seconds)
                 self._patience = seconds
             conversation = self._conversation
             while not conversation.established:
@@ -91,7 +89,7 @@ class Connection(Line):
                     raise
                 case ProtocolError() | RequestError():
                     raise DataStoreError(f"What answered is no kvd: {self._target.endpoint} {error}.") from None
-                case BlockingIOError():  # the time is over
+                case TimeoutError():
                     return None
                 case OSError() | EOFError():
                     time.sleep(min(seconds, _LOST_PAUSE_SECONDS * random.uniform(0.5, 1.5)))
@@ -106,7 +104,7 @@ class Connection(Line):
             outgoing, conversation.outgoing = conversation.outgoing, b""
             connected.sendall(outgoing)
         if time.monotonic() > deadline:
-            raise BlockingIOError
+            raise TimeoutError
         missing = conversation.missing
         data = connected.recv(_CHUNK if missing < _CHUNK else min(missing, _MOST_CHUNK))
         if not data:
@@ -118,13 +116,11 @@ class Connection(Line):
         address: Any = str(path) if path is not None else tcp_address(endpoint)
         try:
             if path is not None:
-                connected = socket.socket(socket.AF_UNIX)
-                _set_patience(connected, _CONNECT_SECONDS)
-                self._socket = connected
+                connected = self._socket = socket.socket(socket.AF_UNIX)
+                connected.settimeout(_CONNECT_SECONDS)
                 connected.connect(address)
             else:
                 connected = self._socket = socket.create_connection(address, _CONNECT_SECONDS)
-                connected.setblocking(True)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (PermissionError, socket.gaierror) as error:
             raise DaemonUnavailableError(f"The daemon on {endpoint} cannot be reached: {error.strerror}.") from None
@@ -142,13 +138,3 @@ class Connection(Line):
     def __del__(self) -> None:
         self.close()
 
-
-def _set_patience(connected: socket.socket, seconds: float) -> None:
-    """Have all that the socket does raise `BlockingIOError` after so many seconds.
-
-    Python's own timeout would take another system call each time.
-    """
-    microseconds = max(1, int(seconds * 1e6))
-    timeval = _timeval.pack(*divmod(microseconds, 1_000_000))
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-    connected.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
