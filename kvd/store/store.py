@@ -164,8 +164,9 @@ class Store:
         """Raise one error that names every key that stands in the way."""
         limits = self._limits
         if (
-            all_valid(items, limits.max_key_length)
-            and max(map(len, items.values()), default=0) <= limits.max_value_bytes
+            len(items) > 1  # of one, the loop is faster
+            and all_valid(items, limits.max_key_length)
+            and max(map(len, items.values())) <= limits.max_value_bytes
             and group.changes.keys().isdisjoint(items)
             and not self._engine.holds_any(items)
         ):

@@ -14,7 +14,6 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from kvclient.errors import DataStoreError, StoreCorruptError, StoreFullError
 from kvd.engine import Commit, Compaction, DiskJob, EngineFailure, Entry, Put
@@ -28,6 +27,7 @@ from kvd.engine.jsonfile.format import (
     MARKER_BYTES,
     VALUE_AFTER,
     VALUE_BEFORE,
+    Encoded,
     encode_change,
     encode_commit,
     encode_outcomes,
@@ -53,15 +53,6 @@ _OUTCOMES_SHARE = 16
 # Upper bounds: an entry without its key and value, an outcome without its client.
 _ENTRY_BYTES, _OUTCOME_BYTES = 96, 48
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-class Staged(NamedTuple):
-    """A commit as bytes for their place."""
-
-    commit: Commit
-    offset: int
-    data: bytes
-    lines: list[tuple[int, int]]
 
 
 class JsonFile:
@@ -196,7 +187,7 @@ class JsonFile:
 
     # Commits.
 
-    def stage(self, commit: Commit) -> Staged:
+    def stage(self, commit: Commit) -> Encoded:
         synced = self._durable_revision if self._durable_revision < self.revision else None
         limit = self._max_file_bytes - len(CLOSING)
         encoded = encode_commit(commit, self._end, synced=synced)
@@ -204,9 +195,9 @@ class JsonFile:
             encoded = encode_commit(commit, self._end, synced=synced, aligned=False)
             if encoded.offset + len(encoded.data) > limit:
                 raise full(self.path, self._max_file_bytes)
-        return Staged(commit, *encoded)
+        return encoded
 
-    def write(self, staged: Staged) -> None:
+    def write(self, staged: Encoded) -> None:
         if self._failed is not None:
             raise EngineFailure(self._failed)
         self._watch.glance()
@@ -249,7 +240,7 @@ class JsonFile:
         os.pwrite(self._fd, CLOSING, self._size - len(CLOSING))
         os.ftruncate(self._fd, self._size)
 
-    def _undo(self, staged: Staged, size: int) -> None:
+    def _undo(self, staged: Encoded, size: int) -> None:
         """Bring the file back to what it was before `write`: `size` bytes, spaces from the last commit on."""
         self._size = size
         kept = size - len(CLOSING)
@@ -261,7 +252,7 @@ class JsonFile:
         except OSError as error:
             raise self._fail("restored", error) from None
 
-    def apply(self, staged: Staged) -> None:
+    def apply(self, staged: Encoded) -> None:
         commit = staged.commit
         put_entry, after = self._index.put, AFTER_VALUE - self._base
         for (key, put), (line_end, size) in zip(commit.changes.items(), staged.lines, strict=True):

@@ -191,6 +191,7 @@ def entry_bytes(key: str, entry: Entry) -> int:
 class Encoded(NamedTuple):
     """A commit as bytes for a place in the file."""
 
+    commit: Commit
     offset: int
     data: bytes
     lines: list[tuple[int, int]]
@@ -222,7 +223,7 @@ def encode_commit(commit: Commit, offset: int, *, synced: int | None = None, ali
         parts.append(line)
     body = b"".join(parts) or b"\n"
     checked = b'"bytes":%9d%s%s' % (len(body), fields, body)
-    return Encoded(start, b',"":{"crc":"%08x",%s' % (zlib.crc32(checked), checked), places)
+    return Encoded(commit, start, b',"":{"crc":"%08x",%s' % (zlib.crc32(checked), checked), places)
 
 
 def _padding(position: int, length: int) -> int:
