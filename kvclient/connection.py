@@ -50,7 +50,7 @@ class Connection(Line):
     def __init__(self, target: Target) -> None:
         super().__init__(target)
         self._socket: socket.socket | None = None
-        self._conversation = Conversation(b"REQ", sys.maxsize)
+        self._conversation: Conversation
         self._patience = 0.0
         """Seconds that the socket waits, as it was last told."""
 
@@ -137,4 +137,3 @@ class Connection(Line):
 
     def __del__(self) -> None:
         self.close()
-

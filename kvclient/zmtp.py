@@ -30,12 +30,13 @@ class ProtocolError(Exception):
 class Conversation:
     """A connection from its first byte on: what a peer sends, and what it is sent.
 
-    Messages are requests and replies, one frame each behind an envelope, which `message` puts in front of the reply to
-    the request that was received last. So a REP socket must not `receive` the next request before it has replied.
+    Messages are requests and replies, one frame each behind an envelope. A REP socket's reply has the envelope of the
+    request that it received last; so it must not `receive` the next one before it has replied.
     """
 
     def __init__(self, socket_type: bytes, most_bytes: int) -> None:
         """`socket_type` is this side's, `REQ` or `REP`. A message of more than `most_bytes` is a `ProtocolError`."""
+        self._replies = socket_type == b"REP"
         self._peers = _PEERS[socket_type]
         self._most_bytes = most_bytes
         self.established = False
@@ -57,11 +58,10 @@ class Conversation:
         """
         if self._between_messages and not self._incoming:  # the short way for what comes in one piece, as mostly
             head, size = data[:3], len(data)
+            self._envelope = _ENVELOPE
             if head == _SHORT and size > 3 and data[3] == size - 4:
-                self._envelope = _ENVELOPE
                 return data[4:]
             if head == _LONGER and int.from_bytes(data[3:11]) == size - 11 <= self._most_bytes:
-                self._envelope = _ENVELOPE
                 return data[11:]
         self._incoming += data
         while self._message is None and len(self._incoming) >= self._needed:
@@ -110,7 +110,7 @@ class Conversation:
             yield from self._next_message()
 
     def _next_message(self) -> Generator[int, bytes, None]:
-        """A message is an envelope, to be sent back, which ends with an empty frame, and behind it the request."""
+        """A message is an envelope, which ends with an empty frame, and behind it the request or reply."""
         envelope = bytearray()
         delimited, left = False, self._most_bytes
         bodies = frames = 0
@@ -129,7 +129,8 @@ class Conversation:
             elif more:
                 envelope += _frame(data, _MORE)
                 delimited = not data
-        self._envelope = bytes(envelope) if delimited else b""
+        if self._replies:
+            self._envelope = bytes(envelope) if delimited else b""
         self._message = body
         if bodies != 1:
             s = "" if frames == 1 else "s"

@@ -253,10 +253,14 @@ class Connections:
     def close(self) -> None:
         """Disconnect all, after a moment for those that have not yet taken their replies."""
         deadline = time.monotonic() + _LINGER_SECONDS
-        while (blocked := [connection for connection in self._connections.values() if connection.blocked]) and (
-            (left := deadline - time.monotonic()) > 0
-        ):
-            select.select([], [connection.fd for connection in blocked], [], left)
+        while blocked := [connection for connection in self._connections.values() if connection.blocked]:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                break
+            poll = select.poll()
+            for connection in blocked:
+                poll.register(connection.fd, select.POLLOUT)
+            poll.poll(left * 1000)
             for connection in blocked:
                 connection.flush()
         for connection in list(self._connections.values()):

@@ -1,8 +1,9 @@
 """The loop: requests in, groups of writes to the store and the disk, replies out.
 
 One thread decides everything. A read is answered at once. A write waits in a queue; whatever is queued when the disk is
-free becomes one group, with one commit and one sync, and its replies leave when that is done. So reads never wait for
-the disk, writes that arrive together share it, and no reply tells of anything that is not durable.
+free becomes one group, with one commit and one sync, and its replies leave when that is done. So writes that arrive
+together share the disk, reads do not wait for it (see `_BYSTANDER_SECONDS`), and no reply tells of anything that is not
+durable.
 """
 
 import bisect
@@ -40,10 +41,10 @@ _MOST_QUEUED_BYTES = 64 << 20
 _SWEEP = operations.Sweep(500)
 _SWEEP_RETRY_SECONDS = 1.0
 _BYSTANDER_SECONDS = 1.0
-"""So long after a read of one client among others, somebody counts as waiting if the loop waits for the disk."""
+"""So long after a read of one client among others, the committer waits for the disk instead of the loop …"""
 _SLOW_DISK_SECONDS = 0.001
-"""From so long a sync on, the loop never waits for it, and writers that would take turns are brought together; see
-`_hold`."""
+"""… and always where a sync takes so long. There writers that would take turns are brought together, too; see `_hold`.
+Only writers on a fast disk, who wait for it anyway, are spared the time that a thread takes to wake up."""
 _YIELD_SECONDS = 0.00005
 """A pause in which the committer, back from the disk, gets the interpreter lock. Every receive and poll gives the lock
 up as well, but for too short a time for a thread that has to wake up, and each time that thread begins to wait anew: a
@@ -215,7 +216,7 @@ class Server:
             beside = self._write_seconds >= _SLOW_DISK_SECONDS or time.monotonic() < self._bystanders_until
             if group.staged is not None and beside and self._waits_for_disk:
                 self._committer.submit(partial(self._write, group), self._written_beside)
-                continue
+                return
             error: Exception | None = None
             try:
                 self._write(group)

@@ -1,4 +1,4 @@
-"""The limit of reads: a REP socket that answers with the bytes of kvd's reply and does nothing else."""
+"""The limit of reads through libzmq: a REP socket that answers with the bytes of kvd's reply and does nothing else."""
 
 import multiprocessing
 from pathlib import Path
