@@ -288,12 +288,13 @@ class Server:
         if error is not None:
             self._failed(group, members, error)
             return
-        self._store.finish(group)
         for (peer, _, _), result in zip(members, group.results, strict=True):
             if not isinstance(result, int):
                 self._refuse(peer, result)
             elif peer is not None:
                 peer.reply(write_reply(result))
+        # Before anything else is received, and while the clients wake up.
+        self._store.finish(group)
 
     def _failed(self, group: Group, members: list[Member], error: BaseException) -> None:
         self._store.fail(group)
