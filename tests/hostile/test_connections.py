@@ -1,9 +1,11 @@
 """Connections that say nothing, and more of them than there are descriptors."""
 
 import contextlib
+import os
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import zmq
@@ -104,3 +106,30 @@ def test_heartbeats(daemon, socket):
     monitor.close()
     asking.send(b'{"op":"ping"}')
     assert asking.recv() == b'{"ok":true}'
+
+
+def test_a_daemon_with_nothing_to_do_sleeps(daemon, unharmed, socket):
+    """Peers that are silent, have said half of something or take no replies do not keep it busy."""
+    unharmed(daemon)
+    half = socket(daemon, zmq.DEALER)
+    half.send_multipart([b"", b'{"op":"ping"}'])
+    half.recv_multipart()
+    with raw(daemon), raw(daemon) as begun:
+        begun.sendall(b"\xff" + bytes(5))
+        daemon.ask(b'{"op":"create","key":"large","value":"%s"}' % (b"x" * 16_000))
+        held = socket(daemon, zmq.DEALER, RCVHWM=1)
+        while held.poll(500, zmq.POLLOUT):
+            held.send_multipart([b"", b'{"op":"read","key":"large"}'])
+        before = processor_seconds(daemon)
+
+        time.sleep(2)
+
+        assert processor_seconds(daemon) - before < 0.5
+        held.close()
+    half.close()
+
+
+def processor_seconds(daemon):
+    """The processor time that the daemon has used."""
+    fields = Path(f"/proc/{daemon.process.pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
