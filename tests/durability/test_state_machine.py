@@ -13,6 +13,7 @@ from clock import Clock
 from durability_length import LONG
 from kvclient.errors import DataStoreError, KeyExistsError, KeyNotFoundError, StoreFullError
 from kvd.engine import EngineFailure
+from kvd.engine.jsonfile.format import CLOSING
 from kvd.store.operations import Create, Delete, Sweep
 from stores import Opened, as_others_read, assert_sound, encoded
 
@@ -226,7 +227,10 @@ class StoreMachine(RuleBasedStateMachine):
         self.compaction = None
         whole = False
         if group.staged is not None:
-            staged, fd = group.staged, self.store.engine._fd
+            staged, engine = group.staged, self.store.engine
+            fd, stop = engine._fd, staged.offset + len(staged.data)
+            if stop > engine.size - len(CLOSING):  # the spaces come before the commit
+                engine._extend(stop)
             written = int(len(staged.data) * share)
             whole = written == len(staged.data) and not short
             torn = staged.data[:written] + (b"" if whole else garbage)
