@@ -204,10 +204,13 @@ def test_a_daemon_that_does_not_come_back(daemon):
     """If the daemon went away in the middle of a change, the error says that it may have been carried out."""
     store = Client(daemon.endpoint, timeout=1)
     store.create("key1", 1)
-    daemon.freeze()
+    connected, frozen = threading.Event(), threading.Event()
     errors = []
 
     def delete():
+        store.ping()
+        connected.set()
+        frozen.wait()
         try:
             store.delete("key1")
         except DataStoreError as error:
@@ -215,6 +218,9 @@ def test_a_daemon_that_does_not_come_back(daemon):
 
     thread = threading.Thread(target=delete)
     thread.start()
+    connected.wait()
+    daemon.freeze()
+    frozen.set()
     daemon.kill()
     thread.join()
 
