@@ -74,7 +74,7 @@ def memory(daemon: Daemon) -> int:
     return sum(int(row.split()[1]) for row in rows if row.startswith(("Private_Dirty:", "Private_Clean:"))) * 1024
 
 
-def rates(client: Client, label: str, value: str, operations: int = 1500) -> dict[str, float]:
+def rates(client: Client, label: str, value: str, operations: int = 4000) -> dict[str, float]:
     """Return operations per second of create, read and delete of keys of our own."""
     keys = [f"{label}-{number}" for number in range(operations)]
     found = {}
