@@ -5,10 +5,9 @@ import multiprocessing
 import random
 import secrets
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Any
@@ -42,13 +41,12 @@ class Clients:
     def __init__(self, endpoint: str, load: Load, timeout: float) -> None:
         _processes.set_forkserver_preload(["kvclient.bench.load"])
         self._counts = _processes.RawArray("Q", load.clients)
-        self._barrier = _processes.Barrier(load.clients + 1)
         self._ends: list[Connection] = []
         self._working: list[Any] = []
         for number in range(load.clients):
-            ours, theirs = _processes.Pipe(duplex=False)
+            ours, theirs = _processes.Pipe()
             process = _processes.Process(
-                target=_work, args=(endpoint, load, timeout, number, self._counts, self._barrier, theirs), daemon=True
+                target=_work, args=(endpoint, load, timeout, number, self._counts, theirs), daemon=True
             )
             process.start()
             theirs.close()
@@ -56,9 +54,17 @@ class Clients:
             self._working.append(process)
 
     def release(self) -> None:
-        """Let the clients begin, all at once, when all are connected."""
-        with _no_barrier_error():
-            self._barrier.wait(_START_SECONDS)
+        """Let the clients begin, all at once, when all are connected. Raises the error of one that cannot be."""
+        # Pipes and no barrier: a signal that ends us in the middle of its locks would leave them in disorder.
+        for end in self._ends:
+            if not end.poll(_START_SECONDS):
+                raise DataStoreError(f"The clients did not start within {_START_SECONDS} s.")
+            outcome = _receive(end)
+            if isinstance(outcome, DataStoreError):
+                raise outcome
+        for end in self._ends:
+            with suppress(BrokenPipeError):  # of one that was killed `results` tells
+                end.send(None)
 
     @property
     def operations(self) -> int:
@@ -90,19 +96,16 @@ class Clients:
             process.join()
 
 
-def _work(
-    endpoint: str, load: Load, timeout: float, number: int, counts: Any, barrier: Any, results: Connection
-) -> None:
+def _work(endpoint: str, load: Load, timeout: float, number: int, counts: Any, parent: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
     try:
         with Client(endpoint, timeout=timeout, autostart=False) as store:
             client = _Client(store, load)
-            with _no_barrier_error():
-                barrier.wait(_START_SECONDS)
-                results.send(client.work(lambda done: counts.__setitem__(number, done)))
+            parent.send(None)
+            parent.recv()
+            parent.send(client.work(lambda done: counts.__setitem__(number, done)))
     except DataStoreError as error:
-        barrier.abort()
-        results.send(error)
+        parent.send(error)
 
 
 def _receive(end: Connection) -> Any:
@@ -110,15 +113,6 @@ def _receive(end: Connection) -> Any:
         return end.recv()
     except EOFError:
         return None
-
-
-@contextmanager
-def _no_barrier_error() -> Iterator[None]:
-    """Leave it to the client that broke the barrier to say why."""
-    try:
-        yield
-    except threading.BrokenBarrierError:
-        return
 
 
 class _Client:

@@ -67,6 +67,35 @@ def test_who_says_nothing_is_disconnected(served):
         assert polite.recv() == b"2"
 
 
+def test_a_peer_that_is_ahead_does_not_keep_the_loop_busy(directory):
+    """What it sends before its reply has left is not looked at, and served after that."""
+    listener = socket.create_server(str(directory / "s.sock"), family=socket.AF_UNIX)
+    listener.setblocking(False)
+    wakeup = Wakeup()
+    peers = Connections(listener, wakeup, most_bytes=1000)
+    served, rounds = [], 0
+    with zmq.Context() as context, context.socket(zmq.DEALER) as ahead:
+        ahead.setsockopt(zmq.LINGER, 0)
+        ahead.connect(f"ipc://{directory}/s.sock")
+        for number in range(3):
+            ahead.send_multipart([b"", b"%d" % number])
+        while not served:
+            served += [(peer, request) for peer in peers.poll(0.1) if (request := peer.receive()) is not None]
+        ahead.send_multipart([b"", b"3"])
+        ends = time.monotonic() + 0.5
+        while time.monotonic() < ends:
+            rounds += 1
+            assert [] == peers.poll(0.1)
+        assert rounds < 20
+        while len(served) < 4:
+            peer, request = served[-1]
+            peer.reply(request)
+            served += [(peer, more) for peer in peers.poll(0.1) if (more := peer.receive()) is not None]
+    assert [b"0", b"1", b"2", b"3"] == [request for _, request in served]
+    peers.close()
+    wakeup.close()
+
+
 def test_more_connections_than_descriptors(start_daemon, unharmed, socket):
     """Those that are there are served, the others wait until some of them leave, and the daemon lives."""
     daemon = unharmed(start_daemon(prefix=("sh", "-c", 'ulimit -n 40; exec "$@"', "sh")))
@@ -79,6 +108,8 @@ def test_more_connections_than_descriptors(start_daemon, unharmed, socket):
         wait_until(lambda: "no more connections" in daemon.log.read_text())
         friend.send(b'{"op":"create","key":"key1","value":1}')
         assert b'"ok":true' in friend.recv()
+        time.sleep(1)
+        assert daemon.log.read_text().count("no more connections") < 20, "it tries without a pause"
         late = socket(daemon)
         late.send(b'{"op":"read","key":"key1"}')
         assert not late.poll(200)

@@ -4,6 +4,7 @@ import pytest
 
 from kvclient import (
     BatchTooLargeError,
+    InvalidKeyError,
     InvalidTTLError,
     KeyExistsError,
     KeyNotFoundError,
@@ -93,6 +94,16 @@ class TestGroups:
         assert (1, 2, 3) == (first, deleted, recreated)
         assert isinstance(again, KeyExistsError)
         assert b"3" == opened.read("a")
+
+    def test_batches_of_a_group_see_each_other(self, opened):
+        """Of two batches with a key in common, the first is carried out and the second refused, whole."""
+        first, second = opened.do(Create({"a": b"1", "b": b"1"}), Create({"b": b"2", "c": b"2"}))
+
+        assert 1 == first
+        assert isinstance(second, KeyExistsError)
+        assert ("b",) == second.keys
+        with pytest.raises(KeyNotFoundError):
+            opened.read("c")
 
     def test_group_is_invisible_until_it_is_finished(self, opened):
         """What is decided but not written cannot be read."""
@@ -200,6 +211,23 @@ class TestLimits:
             assert isinstance(error, kind)
             assert limit in str(error)
             assert setting in str(error)
+
+    @pytest.mark.parametrize(
+        ("items", "error"),
+        [
+            ({"fine": b"1", "k" * 33: b"1"}, KeyTooLongError),
+            ({"fine": b"1", "large": b'"' + b"v" * 16383 + b'"'}, ValueTooLargeError),
+            ({"fine": b"1", "": b"1"}, InvalidKeyError),
+            ({"fine": b"1", "tab\t": b"1"}, InvalidKeyError),
+        ],
+        ids=["long", "large", "empty", "control"],
+    )
+    def test_one_invalid_item_refuses_a_batch(self, opened, items, error):
+        """Whichever limit it is over."""
+        (refused,) = opened.do(Create(items))
+
+        assert type(refused) is error
+        assert (list(items)[1],) == refused.keys
 
     def test_error_of_a_batch_names_every_offending_key(self, opened):
         """Too long, too large and existing keys are all named, and nothing is written."""
