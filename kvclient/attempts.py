@@ -23,7 +23,7 @@ _UNCERTAIN = "The request may have been carried out; read before you send it onc
 
 
 class Exchange(NamedTuple):
-    """Send the request and wait so many seconds for its reply, which ends the attempts."""
+    """Send the request and wait for its reply, which ends the attempts: so many seconds, or until the line is lost."""
 
     seconds: float
 
@@ -45,7 +45,7 @@ def attempts(target: Target, timeout: float, *, changes: bool, answered: bool) -
     if not answered:
         patience = timeout if target.autostart else min(timeout, _ABSENCE_SECONDS)
         yield from _find_daemon(target, time.monotonic() + patience)
-    yield Exchange(min(FIRST_RETRY_SECONDS, timeout))
+    yield from _exchange(min(FIRST_RETRY_SECONDS, timeout), deadline)
     pause = FIRST_RETRY_SECONDS
     while True:
         consequence = _UNCERTAIN if changes else "Nothing was changed."
@@ -57,7 +57,16 @@ def attempts(target: Target, timeout: float, *, changes: bool, answered: bool) -
             raise RequestTimeoutError(f"The daemon went away before it answered. {error} {consequence}") from None
         # Some of a second more or less: clients that lost the same daemon do not all come back at once.
         pause = min(2 * pause, MOST_RETRY_SECONDS)
-        yield Exchange(min(pause * random.uniform(0.8, 1.2), deadline - time.monotonic()))
+        yield from _exchange(min(pause * random.uniform(0.8, 1.2), deadline - time.monotonic()), deadline)
+
+
+def _exchange(seconds: float, deadline: float) -> Iterator[Exchange | Pause]:
+    """Exchange, and pause if the connection was lost: what accepts and hangs up is not asked without a break."""
+    started = time.monotonic()
+    yield Exchange(seconds)
+    now = time.monotonic()
+    if now - started < seconds:
+        yield Pause(max(0.0, min(_AWAY_POLL_SECONDS * random.uniform(0.5, 1.5), deadline - now)))
 
 
 def _find_daemon(target: Target, deadline: float) -> Iterator[Pause]:

@@ -1,7 +1,6 @@
 """One line to the daemon: a request goes out and its reply comes back, whatever happens to the daemon meanwhile."""
 
 import os
-import random
 import socket
 import sys
 import time
@@ -16,8 +15,6 @@ from kvclient.zmtp import Conversation, ProtocolError
 
 _CHUNK, _MOST_CHUNK = 1 << 12, 1 << 20
 """Bytes received at a time, of a message that may be small and of one that is known to be large."""
-_LOST_PAUSE_SECONDS = 0.02
-"""So long about before a lost connection is made anew; what accepts and hangs up is not asked without a break."""
 _CONNECT_SECONDS = 1.0
 
 
@@ -89,10 +86,7 @@ class Connection(Line):
                     raise
                 case ProtocolError() | RequestError():
                     raise DataStoreError(f"What answered is no kvd: {self._target.endpoint} {error}.") from None
-                case TimeoutError():
-                    return None
                 case OSError() | EOFError():
-                    time.sleep(min(seconds, _LOST_PAUSE_SECONDS * random.uniform(0.5, 1.5)))
                     return None
             raise
         return reply

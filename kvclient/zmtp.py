@@ -75,10 +75,7 @@ class Conversation:
 
     def message(self, body: bytes) -> bytes:
         """Return the bytes of a message to the peer."""
-        size = len(body)
-        if size < 256:
-            return b"%s\x00%c%s" % (self._envelope, size, body)
-        return b"%s\x02%s%s" % (self._envelope, size.to_bytes(8), body)
+        return self._envelope + _frame(body, 0)
 
     @property
     def missing(self) -> int:
@@ -156,7 +153,9 @@ class Conversation:
 
 def _frame(body: bytes, flags: int) -> bytes:
     size = len(body)
-    return bytes((flags, size)) + body if size < 256 else bytes((flags | _LONG,)) + size.to_bytes(8) + body
+    if size < 256:
+        return b"%c%c%s" % (flags, size, body)
+    return b"%c%s%s" % (flags | _LONG, size.to_bytes(8), body)
 
 
 def _socket_type(ready: bytes) -> bytes | None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,11 @@ def wait_until(condition, seconds=30.0):
         assert time.monotonic() < deadline, f"{condition} did not come true within {seconds} s"
         time.sleep(0.01)
     return result
+
+
+def resident(pid: int) -> int:
+    """Return the bytes of memory that a process has."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def environment(directory: Path, **more: str) -> dict[str, str]:
@@ -67,12 +73,12 @@ class Daemon:
 
     def ask(self, request: bytes, timeout: float = 20.0) -> bytes:
         """Send one request as any program would, with a bare REQ socket."""
-        with zmq.Context() as context, context.socket(zmq.REQ) as socket:
-            socket.setsockopt(zmq.LINGER, 0)
-            socket.setsockopt(zmq.RCVTIMEO, int(timeout * 1000))
-            socket.connect(self.endpoint)
-            socket.send(request)
-            return socket.recv()
+        with zmq.Context() as context, context.socket(zmq.REQ) as asking:
+            asking.setsockopt(zmq.LINGER, 0)
+            asking.setsockopt(zmq.RCVTIMEO, int(timeout * 1000))
+            asking.connect(self.endpoint)
+            asking.send(request)
+            return asking.recv()
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """End the process with a signal and return its exit status."""
@@ -84,8 +90,14 @@ class Daemon:
     def resident(self) -> int:
         """Return the bytes of memory that the process has."""
         assert self.process is not None
-        status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+        return resident(self.process.pid)
+
+    def raw(self) -> socket.socket:
+        """Return a connection to the daemon's socket on which nothing was said yet."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(self.endpoint.removeprefix("ipc://"))  # waits where too many others have come before
+        connection.settimeout(30)
+        return connection
 
     def freeze(self) -> None:
         """Stop the process from running, and return when it does not any more."""

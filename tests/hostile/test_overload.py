@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 import zmq
 
+from processes import resident
+
 # 640 MB of batches of a megabyte each.
 _SENDERS, _REQUESTS = 32, 20
 _MEGABYTE = 1 << 20
@@ -37,7 +39,9 @@ def test_what_waits_for_the_disk_is_bounded(start_daemon, directory):
     answered = 0
     with zmq.Context() as context, contextlib.ExitStack() as stack:
         senders = [stack.enter_context(context.socket(zmq.DEALER)) for _ in range(_SENDERS)]
+        replies = zmq.Poller()
         for sender in senders:
+            replies.register(sender, zmq.POLLIN)
             sender.setsockopt(zmq.LINGER, 0)
             sender.setsockopt(zmq.SNDHWM, 0)
             sender.connect(daemon.endpoint)
@@ -46,12 +50,10 @@ def test_what_waits_for_the_disk_is_bounded(start_daemon, directory):
                 sender.send_multipart([b"", megabyte(name, number)])
         most, ends = 0, time.monotonic() + 8
         while time.monotonic() < ends:
-            most = max(most, resident_bytes(pid))
-            for sender in senders:
-                while sender.poll(0):
-                    sender.recv_multipart()
-                    answered += 1
-            time.sleep(0.02)
+            most = max(most, resident(pid))
+            for sender, _ in replies.poll(20):
+                sender.recv_multipart()
+                answered += 1
 
     os.kill(pid, signal.SIGKILL)
 
@@ -68,7 +70,3 @@ def megabyte(sender: int, number: int) -> bytes:
 def traced(daemon) -> int:
     """Return the pid of the daemon, which is strace's child."""
     return int(Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()[0])
-
-
-def resident_bytes(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * 4096

@@ -2,21 +2,12 @@
 
 import contextlib
 import json
-import socket as sockets
 
 import pytest
 import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 PING, DONE = b'{"op":"ping"}', b'{"ok":true}'
-
-
-def raw(daemon):
-    """A connection to the daemon's socket that does not speak ZeroMQ."""
-    connection = sockets.socket(sockets.AF_UNIX)
-    connection.connect(daemon.endpoint.removeprefix("ipc://"))  # waits where too many others have come before
-    connection.settimeout(30)
-    return connection
 
 
 def test_an_oversized_message_costs_its_sender_the_connection(start_daemon, unharmed, socket):
@@ -46,7 +37,7 @@ def test_a_flood_of_connections(start_daemon, unharmed, socket):
     friend = socket(daemon)
     with contextlib.ExitStack() as stack:
         for _ in range(600):
-            stack.enter_context(raw(daemon))
+            stack.enter_context(daemon.raw())
         for number in range(20):
             friend.send(b'{"op":"create","key":"flood%d","value":1}' % number)
             assert b'"ok":true' in friend.recv()
@@ -60,7 +51,7 @@ def test_connections_that_come_and_go(daemon, unharmed):
     """Thousands of peers that connect and leave at once."""
     unharmed(daemon)
     for _ in range(3000):
-        raw(daemon).close()
+        daemon.raw().close()
 
     assert DONE == daemon.ask(PING)
 
@@ -89,7 +80,7 @@ GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\x00
 )
 def test_a_peer_that_is_no_zeromq(shared_daemon, said):
     """Raw bytes, half a greeting, impossible lengths, then silence: nobody else notices."""
-    connections = [raw(shared_daemon) for _ in range(5)]
+    connections = [shared_daemon.raw() for _ in range(5)]
     for connection in connections:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it had enough before we were done
             connection.sendall(said)
@@ -104,7 +95,7 @@ def test_peers_that_are_no_zeromq_leave_nothing_behind(daemon, unharmed):
     """Neither do those that leave in the middle of a word."""
     unharmed(daemon)
     for number in range(500):
-        with raw(daemon) as connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        with daemon.raw() as connection, contextlib.suppress(BrokenPipeError, ConnectionResetError):
             connection.sendall((GREETING + b"\x04\xff" + b"x" * 1000)[: number * 3])
 
 

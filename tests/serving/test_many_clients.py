@@ -21,6 +21,7 @@ class Footprint:
 
     def __init__(self, daemon: Daemon) -> None:
         assert daemon.process is not None
+        self._daemon = daemon
         self._proc = Path("/proc", str(daemon.process.pid))
 
     def descriptors(self) -> int:
@@ -34,7 +35,7 @@ class Footprint:
         wait_until(lambda: self.descriptors() <= before[0] and self.threads() <= before[1])
 
     def memory(self) -> int:
-        return int((self._proc / "statm").read_text().split()[1]) * resource.getpagesize()
+        return self._daemon.resident()
 
 
 @pytest.fixture(autouse=True)
