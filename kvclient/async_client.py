@@ -11,7 +11,7 @@ import zmq
 import zmq.asyncio
 
 from kvclient import wire
-from kvclient.attempts import Exchange, attempts
+from kvclient.attempts import FIRST_RETRY_SECONDS, Exchange, attempts
 from kvclient.client import Caller
 from kvclient.connection import Line
 from kvclient.endpoint import Target
@@ -44,7 +44,12 @@ class AsyncConnection(Line):
 
     async def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:  # noqa: ASYNC109  # of all attempts
         """Return the reply to `request`; see `Connection.ask`."""
-        for step in attempts(self._target, timeout, changes=changes, answered=self._answered):
+        started = time.monotonic()
+        if self._answered:
+            reply = await self._exchange(request, min(FIRST_RETRY_SECONDS, timeout))
+            if reply is not None:
+                return reply
+        for step in attempts(self._target, started, timeout, changes=changes, answered=self._answered):
             if not isinstance(step, Exchange):
                 await asyncio.sleep(step.seconds)
             elif (reply := await self._exchange(request, step.seconds)) is not None:

@@ -34,18 +34,23 @@ class Pause(NamedTuple):
     seconds: float
 
 
-def attempts(target: Target, timeout: float, *, changes: bool, answered: bool) -> Iterator[Exchange | Pause]:
+def attempts(
+    target: Target, started: float, timeout: float, *, changes: bool, answered: bool
+) -> Iterator[Exchange | Pause]:
     """Yield what to do next, until a reply comes.
 
-    `changes` tells whether the request changes the store, `answered` whether this daemon has answered before. Raises,
-    after `timeout` seconds at the latest, `RequestTimeoutError` if the request was sent and `DaemonUnavailableError`
-    if it was not.
+    `changes` tells whether the request changes the store; `answered` that this daemon has answered before, and has been
+    sent the request at `started` (monotonic), for `FIRST_RETRY_SECONDS` at most and in vain. Raises, `timeout` seconds
+    later at the latest, `RequestTimeoutError` if the request was sent and `DaemonUnavailableError` if it was not.
     """
-    deadline = time.monotonic() + timeout
-    if not answered:
+    deadline = started + timeout
+    first = min(FIRST_RETRY_SECONDS, timeout)
+    if answered:
+        yield from _pause_if_lost(started, first, deadline)
+    else:
         patience = timeout if target.autostart else min(timeout, _ABSENCE_SECONDS)
-        yield from _find_daemon(target, time.monotonic() + patience)
-    yield from _exchange(min(FIRST_RETRY_SECONDS, timeout), deadline)
+        yield from _find_daemon(target, started + patience)
+        yield from _exchange(first, deadline)
     pause = FIRST_RETRY_SECONDS
     while True:
         consequence = _UNCERTAIN if changes else "Nothing was changed."
@@ -61,9 +66,13 @@ def attempts(target: Target, timeout: float, *, changes: bool, answered: bool) -
 
 
 def _exchange(seconds: float, deadline: float) -> Iterator[Exchange | Pause]:
-    """Exchange, and pause if the connection was lost: what accepts and hangs up is not asked without a break."""
     started = time.monotonic()
     yield Exchange(seconds)
+    yield from _pause_if_lost(started, seconds, deadline)
+
+
+def _pause_if_lost(started: float, seconds: float, deadline: float) -> Iterator[Pause]:
+    """Pause after an exchange that ended before its time: what accepts and hangs up is not asked without a break."""
     now = time.monotonic()
     if now - started < seconds:
         yield Pause(max(0.0, min(_AWAY_POLL_SECONDS * random.uniform(0.5, 1.5), deadline - now)))

@@ -1,6 +1,7 @@
 """One line to the daemon: a request goes out and its reply comes back, whatever happens to the daemon meanwhile."""
 
 import os
+import select
 import socket
 import sys
 import time
@@ -8,7 +9,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from kvclient import wire
-from kvclient.attempts import Exchange, attempts
+from kvclient.attempts import FIRST_RETRY_SECONDS, Exchange, attempts
 from kvclient.endpoint import Target, tcp_address
 from kvclient.errors import DaemonUnavailableError, DataStoreError, RequestError
 from kvclient.zmtp import Conversation, ProtocolError
@@ -47,16 +48,20 @@ class Connection(Line):
     def __init__(self, target: Target) -> None:
         super().__init__(target)
         self._socket: socket.socket | None = None
+        self._poll: select.poll
         self._conversation: Conversation
-        self._patience = 0.0
-        """Seconds that the socket waits, as it was last told."""
 
     def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:
         """Return the reply to `request`, which is repeated until one comes; `changes` tells whether it has an id.
 
         Raises `DaemonUnavailableError` or `RequestTimeoutError` after `timeout` seconds.
         """
-        for step in attempts(self._target, timeout, changes=changes, answered=self._answered):
+        started = time.monotonic()
+        if self._answered:  # and mostly does so again: the plan is for when it does not
+            reply = self._exchange(request, min(FIRST_RETRY_SECONDS, timeout))
+            if reply is not None:
+                return reply
+        for step in attempts(self._target, started, timeout, changes=changes, answered=self._answered):
             if not isinstance(step, Exchange):
                 time.sleep(step.seconds)
             elif (reply := self._exchange(request, step.seconds)) is not None:
@@ -69,13 +74,10 @@ class Connection(Line):
         deadline = time.monotonic() + seconds
         try:
             connected = self._socket or self._open()
-            if seconds != self._patience:
-                connected.settimeout(seconds)
-                self._patience = seconds
             conversation = self._conversation
             while not conversation.established:
                 self._receive(connected, deadline)
-            connected.sendall(conversation.message(request))
+            self._send(connected, conversation.message(request), deadline)
             while (reply := self._receive(connected, deadline)) is None:
                 pass
         except BaseException as error:
@@ -96,14 +98,27 @@ class Connection(Line):
         conversation = self._conversation
         if conversation.outgoing:
             outgoing, conversation.outgoing = conversation.outgoing, b""
-            connected.sendall(outgoing)
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        missing = conversation.missing
-        data = connected.recv(_CHUNK if missing < _CHUNK else min(missing, _MOST_CHUNK))
-        if not data:
-            raise EOFError
+            self._send(connected, outgoing, deadline)
+        if (missing := conversation.missing) > 0:
+            self._wait(deadline)
+            data = connected.recv(_CHUNK if missing < _CHUNK else min(missing, _MOST_CHUNK))
+            if not data:
+                raise EOFError
         return conversation.receive(data)
+
+    def _send(self, connected: socket.socket, data: bytes, deadline: float) -> None:
+        sent = connected.send(data)
+        while sent < len(data):
+            self._poll.modify(connected, select.POLLOUT)
+            self._wait(deadline)
+            self._poll.modify(connected, select.POLLIN)
+            sent += connected.send(memoryview(data)[sent:])
+
+    def _wait(self, deadline: float) -> None:
+        # Not in recv with a timeout: that is one more system call for each request.
+        seconds = deadline - time.monotonic()
+        if seconds <= 0 or not self._poll.poll(1000 * seconds):
+            raise TimeoutError
 
     def _open(self) -> socket.socket:
         endpoint, path = self._target.endpoint, self._target.socket
@@ -118,8 +133,10 @@ class Connection(Line):
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (PermissionError, socket.gaierror) as error:
             raise DaemonUnavailableError(f"The daemon on {endpoint} cannot be reached: {error.strerror}.") from None
+        connected.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(connected, select.POLLIN)
         self._conversation = Conversation(b"REQ", sys.maxsize)
-        self._patience = 0.0
         return connected
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]  # typeshed lacks the first
 from typing import cast
 
 from kvclient.errors import (
@@ -21,8 +22,9 @@ from kvclient.errors import (
 # Unicode category Cc (C0, DEL, C1) and Cs (surrogates, which UTF-8 cannot carry).
 _forbidden_in_keys = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
 
-# Made once: json.dumps builds a new encoder at each call with arguments. Lone surrogates surface in `.encode()`.
-_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+# json.JSONEncoder.encode makes such an encoder anew at each call, which is half its time for a short value. Without
+# `markers` (the first argument) what contains itself is found to be nested too deeply.
+_chunks = c_make_encoder(None, json.JSONEncoder().default, encode_basestring, None, ":", ",", False, False, False)
 
 
 def check_key(key: object, max_length: int | None = None) -> str:
@@ -61,12 +63,17 @@ def check_ttl(ttl: object) -> float | None:
     return seconds
 
 
+def _to_json(value: object) -> bytes:
+    # Lone surrogates surface in `.encode()`.
+    return "".join(_chunks(value, 0)).encode()
+
+
 def encode_value(value: object, key: str | None = None) -> bytes:
     """Return `value` as compact UTF-8 JSON, or raise `InvalidValueError`; `key` is for its message."""
     try:
-        return _to_json(value).encode()
+        return _to_json(value)
     except RecursionError:
-        reason = "it is nested too deeply"
+        reason = "it is nested too deeply, or contains itself"
     except UnicodeEncodeError as error:
         reason = f"a string in it holds a lone surrogate ({error.object[error.start]!a})"
     except (TypeError, ValueError) as error:
@@ -103,10 +110,10 @@ def encode_batch(items: object) -> bytes:
     """Return the items of a batch as one JSON object. Raises as `encode_items`."""
     if type(items) is dict and all_valid(items):
         try:
-            return _to_json(items).encode()
+            return _to_json(items)
         except (RecursionError, TypeError, ValueError):
             pass  # which key's value it is shows one by one
-    return b"{%s}" % b",".join(b"%s:%s" % (_to_json(key).encode(), value) for key, value in encode_items(items).items())
+    return b"{%s}" % b",".join(b"%s:%s" % (_to_json(key), value) for key, value in encode_items(items).items())
 
 
 def summary(problems: Sequence[DataStoreError]) -> DataStoreError:

@@ -409,6 +409,8 @@ class JsonFile:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+        if hasattr(self, "_watch"):
+            self._watch.close()
         if getattr(self, "_previous", None) is not None:
             os.close(self._previous[0])  # type: ignore[index]
             self._previous = None

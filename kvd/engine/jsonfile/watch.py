@@ -2,17 +2,22 @@
 
 Done before every commit, so it has to be cheap, for the disk as well: since Linux 6.13 a write that follows a `stat`
 puts a new, exact time of modification into the file system's journal, and the commit takes half as long again. So the
-name of the open file is asked for (in /proc), its size and its first bytes; now and then also those at the end.
+kernel is asked whether somebody moved, removed or wrote to the file, and how long it is. Only if somebody did, and now
+and then, the path and the file's ends are looked at.
 """
 
+import contextlib
+import logging
 import os
 from pathlib import Path
 
 from kvclient.errors import StoreCorruptError
 from kvd.engine.jsonfile.format import CLOSING, HEADER
+from kvd.engine.jsonfile.inotify import ATTRIBUTES, CLOSED_BY_WRITER, MOVED, Inotify
+
+log = logging.getLogger(__name__)
 
 _COMPARED = 256
-_HEADER_BYTES = len(HEADER)
 
 
 class Watch:
@@ -20,13 +25,30 @@ class Watch:
 
     def __init__(self, path: Path, fd: int) -> None:
         self._path = path
+        self._inotify: Inotify | None = None
+        try:
+            self._inotify = Inotify()
+            for directory in path.parents:
+                with contextlib.suppress(PermissionError):  # one that may be passed and not read
+                    self._inotify.add(str(directory), MOVED)
+        except OSError as error:
+            self._do_without(error)
         self.follow(fd, os.fstat(fd).st_size)
+
+    def _do_without(self, error: OSError) -> None:
+        log.warning("the kernel cannot tell who changes %s (%s); each commit looks, which is slower", self._path, error)
+        self.close()
 
     def follow(self, fd: int, size: int) -> None:
         """Watch the file that is open as `fd`, has `size` bytes and lies at the path, from now on."""
         self._fd = fd
-        self._name = _name(fd)
         self._successor: int | None = None
+        self._unsure = True
+        if self._inotify is not None:
+            try:
+                self._inotify.add(f"/proc/self/fd/{fd}", ATTRIBUTES | CLOSED_BY_WRITER | MOVED)
+            except OSError as error:
+                self._do_without(error)
         self.expect(b"", size, size=size)
 
     def expect(self, last: bytes, offset: int, *, size: int) -> None:
@@ -40,42 +62,46 @@ class Watch:
         self._successor = fd
 
     def glance(self) -> None:
-        """Raise `StoreCorruptError` if the file was replaced, removed or cut, or is being written anew."""
-        if self._name is None or _name(self._fd) != self._name:
-            # It was removed or renamed, or a directory above it was, with another to the same place, or there is no
-            # /proc: look closer.
-            self._verify_identity()
-        size = os.lseek(self._fd, 0, os.SEEK_END)
-        if size != self._size:
-            self._fail(f"has {size} bytes, not the {self._size} that were written")
-        if os.pread(self._fd, _HEADER_BYTES, 0) != HEADER:
-            self._fail("was written to by another program")
+        """Raise `StoreCorruptError` if the file was replaced, removed or cut, or another program wrote to its ends and
+        closed it.
+        """
+        if self._unsure or self._inotify is None or self._inotify.happened():
+            self.verify()
+        elif os.lseek(self._fd, 0, os.SEEK_END) != self._size:
+            self._verify_size()
 
     def verify(self) -> None:
         """Raise `StoreCorruptError` if the path is not the file that is open, or not as we left it at either end."""
-        self.glance()
+        self._unsure = True
+        if self._inotify is not None:
+            self._inotify.happened()  # what happens from now on shows in the next glance
+        self._verify_identity()
+        self._verify_size()
+        first = os.pread(self._fd, len(HEADER), 0)
         last = os.pread(self._fd, len(self._last), self._last_at)
         closing = os.pread(self._fd, len(CLOSING), self._size - len(CLOSING))
-        if (last, closing) != (self._last, CLOSING):
+        if (first, last, closing) != (HEADER, self._last, CLOSING):
             self._fail("was written to by another program")
+        self._unsure = False
 
     def _verify_identity(self) -> None:
         try:
             found = os.stat(self._path)
         except OSError as error:
             self._fail(f"can no longer be found ({error.strerror})")
-        if os.path.samestat(found, os.fstat(self._fd)):
-            self._name = _name(self._fd)
-        elif self._successor is None or not os.path.samestat(found, os.fstat(self._successor)):
+        if not any(os.path.samestat(found, os.fstat(fd)) for fd in (self._fd, self._successor) if fd is not None):
             self._fail("was replaced by another file")
+
+    def _verify_size(self) -> None:
+        size = os.lseek(self._fd, 0, os.SEEK_END)
+        if size != self._size:
+            self._fail(f"has {size} bytes, not the {self._size} that were written")
 
     def _fail(self, what: str) -> None:
         raise StoreCorruptError(f"The data file {self._path} {what} while it was open; nothing more is written to it.")
 
-
-def _name(fd: int) -> str | None:
-    """Return the path at which an open file lies now; it ends with ` (deleted)` if it was removed."""
-    try:
-        return os.readlink(f"/proc/self/fd/{fd}")
-    except OSError:
-        return None
+    def close(self) -> None:
+        """Watch no more."""
+        if self._inotify is not None:
+            self._inotify.close()
+            self._inotify = None
