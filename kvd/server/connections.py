@@ -68,8 +68,12 @@ class Connection:
             return None
         conversation = self._conversation
         try:
-            missing = conversation.missing
-            request = conversation.receive(self._read(missing) if missing > 0 else b"")
+            data = b""
+            if (missing := conversation.missing) > 0:
+                data = self._socket.recv(_CHUNK if missing < _CHUNK else min(missing, _MOST_CHUNK))
+                if not data:
+                    raise ConnectionResetError
+            request = conversation.receive(data)
             self.waiting = request is not None
         except RequestError:
             self.waiting = True
@@ -86,12 +90,6 @@ class Connection:
         if conversation.outgoing:
             self._send_more()
         return request
-
-    def _read(self, missing: int) -> bytes:
-        data = self._socket.recv(_CHUNK if missing < _CHUNK else min(missing, _MOST_CHUNK))
-        if not data:
-            raise ConnectionResetError
-        return data
 
     def reply(self, body: bytes) -> None:
         """Answer the request that was received last. If the peer is gone, nobody hears it."""

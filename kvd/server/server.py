@@ -109,9 +109,11 @@ class Server:
                 self._receive(peer)
             received += len(peers)
             if peers and received < _ROUND and time.monotonic() < housekeep_by:
-                if self._queue:
+                if not self._queue:
+                    continue
+                if self._waits_for_disk:
                     timeout = 0.0  # see who else writes before the disk is asked
-                continue
+                    continue
             if peers and self._group is not None:
                 time.sleep(_YIELD_SECONDS)
             received = 0
@@ -167,11 +169,11 @@ class Server:
                 value, entry = self._store.read(request.key)
                 peer.reply(read_reply(value, entry))
             case Create():
-                return operations.Create(_encode({request.key: request.value}), request.ttl, request.id)
+                return operations.Create({request.key: _encode(request.value, request.key)}, request.ttl, request.id)
             case Delete():
                 return operations.Delete(request.key, request.id)
             case BatchCreate():
-                return operations.Create(_encode(request.items), request.ttl, request.id)
+                return operations.Create(_encode_all(request.items), request.ttl, request.id)
             case Ping():
                 peer.reply(DONE)
             case Status():
@@ -325,8 +327,16 @@ class Server:
             self._refuse(peer, error)
 
 
-def _encode(items: dict[str, Any]) -> dict[str, bytes]:
-    """Return values that came as JSON as compact JSON, by key."""
+def _encode(value: object, key: str) -> bytes:
+    """Return the value of a request as compact JSON."""
+    text = to_json(value)
+    if b"NaN" in text or b"Infinity" in text:
+        _check_finite(value, key)
+    return text
+
+
+def _encode_all(items: dict[str, Any]) -> dict[str, bytes]:
+    """Return the values of a request as compact JSON, by key."""
     encoded = {key: to_json(value) for key, value in items.items()}
     text = b"".join(encoded.values())
     if b"NaN" in text or b"Infinity" in text:

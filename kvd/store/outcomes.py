@@ -16,14 +16,12 @@ Result = int | DataStoreError
 """The revision of a success, or why it was refused."""
 
 
-def recall(latest: tuple[int, Result], client: str, number: int) -> Result | None:
-    """Return the outcome of a request, given its client's `latest`; None if the request is new.
+def recall(latest: tuple[int, Result], client: str, number: int) -> Result:
+    """Return the outcome of a request that is not new, given its client's `latest`.
 
     Raises `RequestError` if the client has since sent another.
     """
     known, result = latest
-    if known < number:
-        return None
     if known > number:
         raise RequestError(f"Request {client}:{number} is older than {client}:{known}, which was already answered.")
     return result

@@ -114,8 +114,8 @@ class Store:
             return self._decide(operation, group, now, None)
         client, number = split_id(operation.id)
         latest = group.heard.get(client) or self._outcomes.latest(client)
-        if latest is not None and (known := recall(latest, client, number)) is not None:
-            return known
+        if latest is not None and number <= latest[0]:
+            return recall(latest, client, number)
         try:
             revision = self._decide(operation, group, now, client)
         except DataStoreError as error:
@@ -158,7 +158,10 @@ class Store:
         expires_at = NEVER if ttl is None else now + ttl
         group.expires = group.expires or ttl is not None
         revision = group.revision + 1
-        return {key: Put(value, revision, expires_at) for key, value in operation.items.items()}
+        changes: dict[str, Put | None] = {}
+        for key, value in operation.items.items():
+            changes[key] = Put(value, revision, expires_at)
+        return changes
 
     def _check_items(self, items: dict[str, bytes], group: Group, now: float) -> None:
         """Raise one error that names every key that stands in the way."""

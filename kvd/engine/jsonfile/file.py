@@ -173,9 +173,11 @@ class JsonFile:
         return max(0, self._end - len(HEADER) - self._index.live_bytes - groups * MARKER_BYTES - self._carried_bytes)
 
     def cost(self, changes: dict[str, Put | None], client: str | None) -> int:
-        cost = 0 if client is None else len(client) * 4 + _OUTCOME_BYTES
-        cost += sum(map(len, changes)) * 4 + len(changes) * _ENTRY_BYTES
-        cost += sum(len(put.value) for put in changes.values() if put is not None)
+        cost = len(changes) * _ENTRY_BYTES + (0 if client is None else len(client) * 4 + _OUTCOME_BYTES)
+        for key, put in changes.items():
+            cost += len(key) * 4
+            if put is not None:
+                cost += len(put.value)
         if self._end + cost < self._max_file_bytes // 2:
             return cost  # far from full, there is no need to be exact
         lines = sum(len(encode_change(key, put)) for key, put in changes.items())
