@@ -38,7 +38,7 @@ _GROUP, _GROUP_BYTES = 256, 4 << 20
 """Operations in a group, and bytes of their requests, if they are more than one: so many writes share a commit."""
 _MOST_QUEUED_BYTES = 64 << 20
 """With so much waiting for the disk nothing more is received: many peers send large batches."""
-_SWEEP = operations.Sweep(500)
+_SWEEP = operations.Sweep(200)
 _SWEEP_RETRY_SECONDS = 1.0
 _BYSTANDER_SECONDS = 1.0
 """So long after a read of one client among others, the committer waits for the disk instead of the loop …"""
@@ -123,10 +123,10 @@ class Server:
 
     def _keep_house(self) -> None:
         """Do all that is not receiving: upkeep, sweeping, committing."""
-        if time.monotonic() >= self._upkeep.due_at:
-            self._upkeep.step(committing=self._group is not None)
+        self._upkeep.look(committing=self._group is not None)
         self._queue_sweep()
         self._commit()
+        self._upkeep.step(committing=self._group is not None)  # behind the commit, or while the disk is at it
         if self._upkeep.failure is not None:
             raise self._upkeep.failure
 

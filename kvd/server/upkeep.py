@@ -20,12 +20,12 @@ _FAILED_SECONDS = 10.0
 
 
 class Upkeep:
-    """Steps of upkeep, each short. The loop calls `step` when it is due."""
+    """Steps of upkeep, each short. The loop calls `look` and `step` when it is time for them."""
 
     def __init__(
         self, store: Store, engine: Engine, worker: Worker, *, sync_in_intervals: bool, beat: Callable[[], None]
     ) -> None:
-        """`beat` is called in every step: for the watchdog, the loop's own sign of life."""
+        """`beat` is called in every `look`: for the watchdog, the loop's own sign of life."""
         self._beat = beat
         self._store = store
         self._engine = engine
@@ -54,7 +54,7 @@ class Upkeep:
 
     @property
     def due_at(self) -> float:
-        """When `step` wants to be called, on the monotonic clock; in the past if there is something to be done now."""
+        """When something is to be done, on the monotonic clock; in the past if that is now."""
         waits_for_loop = self._compaction is not None and not self._job_running
         return 0.0 if waits_for_loop else self._next_look
 
@@ -68,15 +68,14 @@ class Upkeep:
         if self._compaction is None:
             self._compaction = self._store.compact()
 
-    def step(self, *, committing: bool) -> None:
-        """Do a little of what is due; `committing` tells whether a commit is being written."""
-        if self._compaction is not None:
-            self._step_compaction(committing=committing)
-        now = time.monotonic()
-        if now >= self._next_look:
-            self._look(now, committing=committing)
+    def look(self, *, committing: bool) -> None:
+        """See whether all is well and what should be done, if it is time for that.
 
-    def _look(self, now: float, *, committing: bool) -> None:
+        `committing` tells, here and in `step`, whether a commit is being written.
+        """
+        now = time.monotonic()
+        if now < self._next_look:
+            return
         self._next_look = now + _LOOK_SECONDS
         self._beat()
         if not committing and not self.wants_commits_held:
@@ -112,7 +111,10 @@ class Upkeep:
         self.interference = StoreCorruptError(f"{error} {saved} Put the right file in place and restart the daemon.")
         log.error("%s", self.interference)
 
-    def _step_compaction(self, *, committing: bool) -> None:
+    def step(self, *, committing: bool) -> None:
+        """Go a step further with a compaction that is under way."""
+        if self._compaction is None:
+            return
         if self._job is None:
             self._resume()
         elif not self._job_running and not (self._job.alone and committing):

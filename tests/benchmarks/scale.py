@@ -7,13 +7,16 @@ A file of that many records is written once, in a scratch directory. Then, side 
 - rates of create, read and delete through a daemon on that file and one on an empty file;
 - opening that file, and `json.load` of it, each in a process of its own, with its peak memory;
 - the daemon's memory per key, beyond an empty daemon's;
-- the slowest request of a probing client: undisturbed, while the file is compacted, while all keys expire at once.
+- the slowest request of a probing client: undisturbed, while the file is compacted, while all keys expire at once; and
+  the slowest of a few small syncs of another file meanwhile: disks, virtual ones above all, have pauses of their own.
+  `--directory /dev/shm` leaves the disk out.
 
 Prints a table with what docs/performance.md says must be reached. Needs about twice the file's size of disk.
 """
 
 import argparse
 import itertools
+import os
 import resource
 import shutil
 import statistics
@@ -22,6 +25,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Self
@@ -91,24 +95,21 @@ def rates(client: Client, label: str, value: str, operations: int = 4000) -> dic
 
 
 class Probe:
-    """A client that creates, reads and deletes all the time and notes how long each took."""
+    """A thread that makes one call after the other and notes how long each took."""
 
-    def __init__(self, endpoint: str) -> None:
-        self._endpoint = endpoint
+    def __init__(self, calls: Iterator[Callable[[], object]]) -> None:
+        self._calls = calls
         self._stop = threading.Event()
         self.seconds: list[float] = []
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
-        client = Client(self._endpoint, timeout=60)
-        for number in itertools.count():
+        for call in self._calls:
             if self._stop.is_set():
                 return
-            key = f"p{id(self)}-{number}"
-            for call in (partial(client.create, key, 1), partial(client.read, key), partial(client.delete, key)):
-                started = time.perf_counter()
-                call()
-                self.seconds.append(time.perf_counter() - started)
+            started = time.perf_counter()
+            call()
+            self.seconds.append(time.perf_counter() - started)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -118,10 +119,39 @@ class Probe:
         self._stop.set()
         self._thread.join()
 
+    @property
+    def slowest(self) -> str:
+        """The slowest call, as text."""
+        return f"slowest {max(self.seconds) * 1000:7.2f} ms"
+
     def __str__(self) -> str:
-        ordered = sorted(self.seconds)
-        p99 = ordered[int(len(ordered) * 0.99)]
-        return f"{len(ordered):>8,} requests, p99 {p99 * 1000:6.2f} ms, slowest {ordered[-1] * 1000:7.2f} ms"
+        p99 = sorted(self.seconds)[int(len(self.seconds) * 0.99)]
+        return f"{len(self.seconds):>8,} requests, p99 {p99 * 1000:6.2f} ms, {self.slowest}"
+
+
+def requests(endpoint: str) -> Iterator[Callable[[], object]]:
+    """Yield what a client does that creates, reads and deletes all the time."""
+    client = Client(endpoint, timeout=60)
+    for number in itertools.count():
+        key = f"p{id(client)}-{number}"
+        yield partial(client.create, key, 1)
+        yield partial(client.read, key)
+        yield partial(client.delete, key)
+
+
+def syncs(directory: Path) -> Iterator[Callable[[], object]]:
+    """Yield small writes to the same disk, each with its sync, a hundred a second: what the disk alone does."""
+    with (directory / "alone").open("wb", buffering=0) as file:
+        file.write(b" " * 4096)
+
+        def write() -> None:
+            file.seek(0)
+            file.write(b"x" * 200)
+            os.fdatasync(file.fileno())
+
+        while True:
+            time.sleep(0.01)
+            yield write
 
 
 def started(directory: Path, **settings: str) -> Daemon:
@@ -158,12 +188,12 @@ def compare_opening(path: Path, rounds: int) -> None:
     print(f"   ratio {seconds / load_seconds:.2f}  (≤ 1.0)")
 
 
-def probe(daemon: Daemon, title: str, busy) -> None:
-    """Print what a probing client notices for as long as `busy()` is true."""
-    with Probe(daemon.endpoint) as found:
+def probe(daemon: Daemon, title: str, busy: Callable[[], bool]) -> None:
+    """Print what a probing client notices for as long as `busy()` is true, and the disk alone meanwhile."""
+    with Probe(requests(daemon.endpoint)) as found, Probe(syncs(daemon.directory)) as disk:
         while busy():
             time.sleep(0.05)
-    print(f"{title:<28}{found}")
+    print(f"{title:<28}{found}; the disk alone: {disk.slowest}")
 
 
 def main() -> None:
