@@ -4,12 +4,13 @@ Decides, and leaves the waiting to those who can: `Connection` blocks, `AsyncCon
 """
 
 import random
+import socket
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from kvclient.autostart import listening, start_daemon
-from kvclient.endpoint import Target
+from kvclient.endpoint import Target, tcp_address
 from kvclient.errors import DaemonUnavailableError, RequestTimeoutError
 
 # A request without a reply is repeated after this, then after twice as long, and so on up to the maximum. Shorter
@@ -19,6 +20,8 @@ FIRST_RETRY_SECONDS, MOST_RETRY_SECONDS = 0.25, 2.0
 # it to restart, short enough for a person who mistyped an endpoint.
 _ABSENCE_SECONDS = 2.0
 _AWAY_POLL_SECONDS = 0.05
+_TCP_SECONDS = 0.5
+"""So long another host may take to accept a connection."""
 _UNCERTAIN = "The request may have been carried out; read before you send it once more."
 
 
@@ -79,13 +82,24 @@ def _pause_if_lost(started: float, seconds: float, deadline: float) -> Iterator[
 
 
 def _find_daemon(target: Target, deadline: float) -> Iterator[Pause]:
-    """Pause until somebody listens; start a daemon if that is wanted. Only on a Unix socket can one tell."""
-    path = target.socket
-    while path is not None and not listening(path):
-        if target.autostart:
-            for seconds in start_daemon(path, target.named_store, deadline):
+    """Pause until somebody listens; start a daemon if that is wanted."""
+    while not _somebody_listens(target):
+        if target.autostart and target.socket is not None:
+            for seconds in start_daemon(target.socket, target.named_store, deadline):
                 yield Pause(seconds)
             return
         if time.monotonic() > deadline:
             raise DaemonUnavailableError(f"No daemon listens on {target.endpoint}. Start one with 'kvd'.")
         yield Pause(_AWAY_POLL_SECONDS * random.uniform(0.5, 1.5))
+
+
+def _somebody_listens(target: Target) -> bool:
+    if target.socket is not None:
+        return listening(target.socket)
+    try:
+        socket.create_connection(tcp_address(target.endpoint), _TCP_SECONDS).close()
+    except (ConnectionRefusedError, TimeoutError):
+        return False
+    except OSError:  # an unknown host, say: the exchange will tell
+        return True
+    return True

@@ -271,8 +271,9 @@ class Store:
             return True
         if self._expiry.next() is not None and self._engine.room(removing=True) < _SWEEP_BYTES:
             return self._has_expired(self._clock())
-        nearly_full = self._engine.room(removing=False) < self._limits.max_file_bytes // 10
-        return nearly_full and dead > self._limits.max_file_bytes // 10
+        # Nearly full: before nothing fits any more, because then writers have to wait until the compaction is done.
+        limit, room = self._limits.max_file_bytes, self._engine.room(removing=False)
+        return room < limit // 10 and dead > max(room, limit // 100)
 
     def compact(self) -> Compaction:
         """Return the steps of a compaction; see `Engine.compact`."""

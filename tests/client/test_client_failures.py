@@ -88,6 +88,14 @@ def test_nobody_listens(directory):
     assert [] == list(directory.iterdir())
 
 
+def test_nobody_listens_on_a_tcp_port():
+    """It is told of as such there, too: nothing was sent."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(DaemonUnavailableError, match=f"No daemon listens on tcp://127.0.0.1:{port}"):
+        Client(f"tcp://127.0.0.1:{port}", timeout=0.1).create("key1", 1)
+
+
 @pytest.mark.parametrize(
     "endpoint", ["ipc://relative", f"ipc:///{'x' * 120}", "nonsense", "nonsense://x", "tcp://", "tcp://x:y"]
 )
@@ -167,6 +175,7 @@ def test_tcp(directory, host):
     daemon.endpoint = f"tcp://{listens}:{port}"
     daemon.launch()
     try:
+        wait_until(lambda: "serving" in daemon.log.read_text())
         with Client(endpoint, timeout=30) as store:
             assert 1 == store.create("key1", "value1")
         daemon.endpoint = endpoint

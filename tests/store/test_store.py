@@ -259,6 +259,22 @@ class TestFullFile:
         assert opened.path.stat().st_size <= 8192
         opened.engine.close()
 
+    @pytest.mark.parametrize(
+        ("left", "deleted", "due"),
+        [(17_000, 3, False), (17_000, 5, True), (1_000, 2, False), (1_000, 3, True), (135_000, 20, False)],
+    )
+    def test_a_nearly_full_file_is_compacted_if_that_doubles_its_room(self, directory, clock, left, deleted, due):
+        """Before writers have to wait for it; and not for a trifle. Some of what is dead counts as markers to come."""
+        opened = Opened(directory / "store.json", clock, max_file_bytes=1_000_000)
+        number = 0
+        while (size := min(9_900, opened.engine.room(removing=False) - left - 100)) > 100:
+            opened.do(create(f"key{number}", b'"%s"' % (b"x" * size)))
+            number += 1
+        for deletion in range(deleted):
+            opened.do(Delete(f"key{deletion}"))
+        assert opened.store.compaction_due() is due
+        opened.engine.close()
+
     def test_expired_keys_make_room(self, directory, clock):
         """A file full of expired keys takes a new one after a compaction that writes no record of their removal."""
         opened = Opened(directory / "full.json", clock, max_file_bytes=8192)
