@@ -50,6 +50,14 @@ def test_exposure(installed):
     assert float(re.search(r"Overall exposure level for kvd\.service: ([\d.]+)", said)[1]) <= 2.0
 
 
+def test_the_kernel_tells_who_touches_the_data_file(installed):
+    """It may be asked in the sandbox, too, so that not every commit has to look at the file."""
+    installed.kvctl("create", "key1", "1")
+
+    assert "serving" in installed.journal("kvd.service")
+    assert "cannot tell" not in installed.journal("kvd.service")
+
+
 def test_a_tcp_endpoint(installed):
     """Once the settings name a TCP endpoint, the service may use the internet families and has no socket unit."""
     installed.write(".config/kvd/config.toml", 'endpoint = "tcp://127.0.0.1:7411"\n')

@@ -21,7 +21,7 @@ from kvd.engine import NEVER, DiskJob, Entry, Put
 from kvd.engine.jsonfile.index import Index
 from kvd.engine.jsonfile.snapshot import Snapshot, pwrite_all
 
-# A step copies so many entries or bytes, whichever comes first: half a millisecond's work.
+# A step copies so many entries or bytes, whichever comes first: a third of a millisecond's work.
 _STEP_ENTRIES, _STEP_BYTES = 32, 128 * 1024
 # Synced this often, so that the disk is not handed the whole file at once in front of somebody's commit.
 _SYNC_BYTES = 1 << 20
