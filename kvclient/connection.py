@@ -14,8 +14,6 @@ from kvclient.endpoint import Target, tcp_address
 from kvclient.errors import DaemonUnavailableError, DataStoreError, RequestError
 from kvclient.zmtp import Conversation, ProtocolError
 
-_CHUNK, _MOST_CHUNK = 1 << 12, 1 << 20
-"""Bytes received at a time, of a message that may be small and of one that is known to be large."""
 _CONNECT_SECONDS = 1.0
 
 
@@ -99,9 +97,9 @@ class Connection(Line):
         if conversation.outgoing:
             outgoing, conversation.outgoing = conversation.outgoing, b""
             self._send(connected, outgoing, deadline)
-        if (missing := conversation.missing) > 0:
+        if wanted := conversation.wanted:
             self._wait(deadline)
-            data = connected.recv(_CHUNK if missing < _CHUNK else min(missing, _MOST_CHUNK))
+            data = connected.recv(wanted)
             if not data:
                 raise EOFError
         return conversation.receive(data)

@@ -17,6 +17,8 @@ _GREETING = (b"\xff" + bytes(8) + b"\x7f" + b"\x03\x01" + _MECHANISM).ljust(_GRE
 _PEERS = {b"REQ": {b"REP", b"ROUTER"}, b"REP": {b"REQ", b"DEALER", b"ROUTER"}}
 """The sockets that may talk to which."""
 _MOST_COMMAND_BYTES = 4096
+_CHUNK, _MOST_CHUNK = 1 << 12, 1 << 20
+"""Bytes to receive at a time, of a message that may be small and of one that is known to be large."""
 
 # What a REQ socket sends and gets: an empty frame, and a frame of up to 255 bytes or a longer one.
 _ENVELOPE = b"\x01\x00"
@@ -78,9 +80,12 @@ class Conversation:
         return self._envelope + _frame(body, 0)
 
     @property
-    def missing(self) -> int:
-        """How many bytes are needed before anything more can be made of what came; not above 0 if they are there."""
-        return self._needed - len(self._incoming)
+    def wanted(self) -> int:
+        """How many bytes to receive next; 0 if there are enough to go on with."""
+        missing = self._needed - len(self._incoming)
+        if missing <= 0:
+            return 0
+        return _CHUNK if missing < _CHUNK else min(missing, _MOST_CHUNK)
 
     def end(self) -> None:
         """Let go of what listens, which refers back to this and would keep it in memory for long."""

@@ -18,8 +18,6 @@ from kvd.server.worker import Wakeup
 
 log = logging.getLogger(__name__)
 
-_CHUNK, _MOST_CHUNK = 1 << 12, 1 << 20
-"""Bytes received at a time, of a message that may be small and of one that is known to be large."""
 _ACCEPTED = 64
 """Connections accepted before those that are there are served again."""
 _SPIN_SECONDS = 0.00015
@@ -69,8 +67,8 @@ class Connection:
         conversation = self._conversation
         try:
             data = b""
-            if (missing := conversation.missing) > 0:
-                data = self._socket.recv(_CHUNK if missing < _CHUNK else min(missing, _MOST_CHUNK))
+            if wanted := conversation.wanted:
+                data = self._socket.recv(wanted)
                 if not data:
                     raise ConnectionResetError
             request = conversation.receive(data)
@@ -122,7 +120,7 @@ class Connection:
         self._unsent = None
         if self.watched != _IN:
             self._owner.watch(self, _IN)
-        if self._conversation.missing <= 0 and not self.waiting:
+        if not self._conversation.wanted and not self.waiting:
             self._owner.look_again(self)
 
     def close(self) -> None:

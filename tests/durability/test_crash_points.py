@@ -27,6 +27,7 @@ SAMPLE = 2
 ERRORS = {
     "openat": ["EACCES", "ENOSPC"],
     "pwrite64": ["ENOSPC", "EIO"],
+    "sendfile": ["ENOSPC", "EIO", "EINVAL"],
     "fdatasync": ["EIO"],
     "fsync": ["EIO"],
     "ftruncate": ["EIO"],

@@ -103,12 +103,9 @@ def test_full_disk_refuses_writes_until_there_is_room(small_disk, start_daemon, 
 
 
 @needs_strace
-@pytest.mark.parametrize("fault", ["pwrite64:error=ENOSPC:when=3+", "pwrite64:error=EDQUOT:when=67"])
+@pytest.mark.parametrize("fault", ["pwrite64:error=ENOSPC:when=3+", "pwrite64:error=EDQUOT:when=4"])
 def test_write_that_the_disk_refuses_changes_nothing(directory, fault):
-    """When a commit cannot be written, clients get StoreFullError and the file stays as it was.
-
-    The first commit makes the file grow, in 64 pieces and as a whole.
-    """
+    """When a commit cannot be written, clients get StoreFullError and the file stays as it was."""
     Daemon(directory).start().stop()
     daemon = Daemon(directory, prefix=tracing(directory, fault)).start()
     told = {}

@@ -17,17 +17,25 @@ def path(memory):
 
 
 class Disk:
-    """`os.pwrite` on a disk that has room for so many bytes more than a file has."""
+    """What `os` writes with, on a disk that has room for so many bytes more than a file has."""
 
-    def __init__(self, path, left):
+    def __init__(self, path, left, patch):
         self.end = path.stat().st_size + left
-        self.real = os.pwrite
+        self.real_pwrite, self.real_sendfile = os.pwrite, os.sendfile
+        patch.setattr(os, "pwrite", self.pwrite)
+        patch.setattr(os, "sendfile", self.sendfile)
+
+    def fitting(self, offset):
+        if offset >= self.end:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return self.end - offset
 
     def pwrite(self, fd, data, offset):
-        fits = self.end - offset
-        if fits <= 0:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        return self.real(fd, bytes(data)[:fits], offset)
+        return self.real_pwrite(fd, bytes(data)[: self.fitting(offset)], offset)
+
+    def sendfile(self, fd, source, offset, count):
+        fitting = self.fitting(os.lseek(fd, 0, os.SEEK_CUR))
+        return self.real_sendfile(fd, source, offset, min(count, fitting))
 
 
 def fail_to_write(fd, data, offset):  # noqa: ARG001
@@ -42,7 +50,7 @@ def test_a_short_write_is_undone(path, monkeypatch, left):
         store.create("key1", 1)
         before = path.read_bytes()
         with monkeypatch.context() as patch:
-            patch.setattr(os, "pwrite", Disk(path, left).pwrite)
+            Disk(path, left, patch)
             with pytest.raises(StoreFullError, match="disk"):
                 store.batch({"large": "x" * 100_000, "key2": 2})
 
@@ -97,7 +105,7 @@ def test_where_no_extent_fits_a_commit_gets_what_it_needs(path, monkeypatch):
     with Opened(path) as store:
         store.create("filler", "x" * 65_000)
         size = path.stat().st_size
-        monkeypatch.setattr(os, "pwrite", Disk(path, 3000).pwrite)
+        Disk(path, 3000, monkeypatch)
         store.create("key1", "x" * 1000)
         assert size < path.stat().st_size < size + 3000
 

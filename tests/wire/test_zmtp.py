@@ -26,7 +26,7 @@ def told(conversation, pieces):
                 break
             requests.append(request)
             answers += conversation.message(b"%d" % len(request))
-            if conversation.missing > 0:
+            if conversation.wanted:
                 break
             data = b""
     return requests, answers

@@ -36,7 +36,7 @@ from kvd.engine.jsonfile.index import Index
 from kvd.engine.jsonfile.load import Progress, load
 from kvd.engine.jsonfile.lock import Lock
 from kvd.engine.jsonfile.scan import is_ours
-from kvd.engine.jsonfile.snapshot import GROUP_BYTES, Snapshot, close_at, pwrite_all
+from kvd.engine.jsonfile.snapshot import GROUP_BYTES, Snapshot, close_at, pwrite_all, pwrite_spread
 from kvd.engine.jsonfile.watch import Watch
 
 log = logging.getLogger(__name__)
@@ -46,9 +46,6 @@ log = logging.getLogger(__name__)
 # has read the brace and not yet met the end of the file can see; jq, for one, works on what it has read in between. So
 # it should grow seldom. Larger steps would make the commit that grows it wait longer (1 MiB 1 to 3 ms, 4 MiB 13 ms).
 _LEAST_EXTENT_BYTES, _MOST_EXTENT_BYTES = 1 << 20, 4 << 20
-# The spaces are first written in pieces of this size. The kernel caches what is written at once in as large a folio as
-# it can, and later goes through all the blocks of a folio for each commit in it: 16 µs of 110 with 4 MiB at once.
-_PIECE_BYTES = 16 * 1024
 # What removals may use of a file that is full for everything else, as a share of max_file_bytes and at most.
 _RESERVE_SHARE, _RESERVE_BYTES = 16, 64 * 1024
 # What the remembered outcomes may use of a compacted file, as a share of max_file_bytes.
@@ -229,9 +226,10 @@ class JsonFile:
         needed = stop + len(CLOSING)
         extent = min(max(_LEAST_EXTENT_BYTES, self._size // 8), _MOST_EXTENT_BYTES)
         wanted = min(max(needed, self._size + extent), self._max_file_bytes)
+        brace = self._size - len(CLOSING)
         for size in (wanted, needed):
             try:
-                self._move_closing(size)
+                pwrite_spread(self._fd, b" " * (size - len(CLOSING) - brace) + CLOSING, brace)
             except OSError as error:
                 if error.errno not in _NO_SPACE or size == needed:
                     raise
@@ -239,13 +237,6 @@ class JsonFile:
             else:
                 self._size = size
                 return
-
-    def _move_closing(self, size: int) -> None:
-        """Make the file `size` bytes long. The brace moves in the last write; until then there are spaces behind it."""
-        brace, end = self._size - len(CLOSING), size - len(CLOSING)
-        for start in range(self._size, end, _PIECE_BYTES):
-            pwrite_all(self._fd, b" " * min(_PIECE_BYTES, end - start), start)
-        pwrite_all(self._fd, b" " * (end - brace) + CLOSING, brace)
 
     def _restore_size(self) -> None:
         os.pwrite(self._fd, CLOSING, self._size - len(CLOSING))

@@ -1,6 +1,7 @@
 """Writing a new data file from entries: for compaction, conversion, repair and rescue."""
 
 import contextlib
+import errno
 import os
 import stat
 from pathlib import Path
@@ -92,6 +93,28 @@ def pwrite_all(fd: int, data: bytes, offset: int) -> None:
     written = os.pwrite(fd, data, offset)
     while written < len(data):
         written += os.pwrite(fd, memoryview(data)[written:], offset + written)
+
+
+def pwrite_spread(fd: int, data: bytes, offset: int) -> None:
+    """Do as `pwrite_all`, for a place that will be overwritten bit by bit.
+
+    The kernel caches what is written at once in as large a folio as it can, and goes through all the blocks of a folio
+    for each later write and sync of one of them. By way of sendfile, still in one call, it is 64 KiB at a time.
+    """
+    source = os.memfd_create("kvd")
+    try:
+        with open(source, "wb", closefd=False) as file:
+            file.write(data)
+        os.lseek(fd, offset, os.SEEK_SET)
+        sent = 0
+        while sent < len(data):
+            sent += os.sendfile(fd, source, sent, len(data) - sent)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        pwrite_all(fd, data, offset)  # the file system takes nothing this way
+    finally:
+        os.close(source)
 
 
 def close_at(fd: int, end: int, size: int) -> None:
