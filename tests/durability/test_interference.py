@@ -133,9 +133,10 @@ def test_other_programs_can_read_at_any_moment(start_daemon, reader):
 
 
 def as_nobody(directory, *command):
-    """Run a command as a user who may do nothing in `directory`."""
+    """Run a command as a user who may do nothing in `directory`, but can read this program wherever it lies."""
+    reading = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
     return subprocess.run(
-        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *command],
+        ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *reading, *command],
         capture_output=True,
         text=True,
         check=False,
