@@ -97,15 +97,17 @@ def rates(client: Client, label: str, value: str, operations: int = 4000) -> dic
 class Probe:
     """A thread that makes one call after the other and notes how long each took."""
 
-    def __init__(self, calls: Iterator[Callable[[], object]]) -> None:
+    def __init__(self, calls: Iterator[Callable[[], object]], pause: float = 0.0) -> None:
+        """`pause` is the seconds between two calls."""
         self._calls = calls
+        self._pause = pause
         self._stop = threading.Event()
         self.seconds: list[float] = []
         self._thread = threading.Thread(target=self._run)
 
     def _run(self) -> None:
         for call in self._calls:
-            if self._stop.is_set():
+            if self._stop.wait(self._pause):
                 return
             started = time.perf_counter()
             call()
@@ -140,7 +142,7 @@ def requests(endpoint: str) -> Iterator[Callable[[], object]]:
 
 
 def syncs(directory: Path) -> Iterator[Callable[[], object]]:
-    """Yield small writes to the same disk, each with its sync, a hundred a second: what the disk alone does."""
+    """Yield small writes to the same disk, each with its sync: what the disk alone does."""
     with (directory / "alone").open("wb", buffering=0) as file:
         file.write(b" " * 4096)
 
@@ -149,9 +151,7 @@ def syncs(directory: Path) -> Iterator[Callable[[], object]]:
             file.write(b"x" * 200)
             os.fdatasync(file.fileno())
 
-        while True:
-            time.sleep(0.01)
-            yield write
+        yield from itertools.repeat(write)
 
 
 def started(directory: Path, **settings: str) -> Daemon:
@@ -190,7 +190,7 @@ def compare_opening(path: Path, rounds: int) -> None:
 
 def probe(daemon: Daemon, title: str, busy: Callable[[], bool]) -> None:
     """Print what a probing client notices for as long as `busy()` is true, and the disk alone meanwhile."""
-    with Probe(requests(daemon.endpoint)) as found, Probe(syncs(daemon.directory)) as disk:
+    with Probe(requests(daemon.endpoint)) as found, Probe(syncs(daemon.directory), pause=0.01) as disk:
         while busy():
             time.sleep(0.05)
     print(f"{title:<28}{found}; the disk alone: {disk.slowest}")
