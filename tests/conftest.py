@@ -6,13 +6,31 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from clock import Clock
 from processes import Daemon
 
 
 def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true", help="run tests of load and crashes in their long form")
+    parser.addoption("--long", action="store_true", help="run tests of load, chance and crashes in their long form")
+
+
+def pytest_configure(config):
+    """Choose how many examples hypothesis tries. It reads this when a test is imported."""
+    settings.register_profile(
+        "kvd",
+        max_examples=10_000 if config.getoption("--long") else 300,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture],
+    )
+    settings.load_profile("kvd")
+
+
+@pytest.fixture(scope="session")
+def long(pytestconfig):
+    """Whether tests that show more the longer they run shall take their time."""
+    return pytestconfig.getoption("--long")
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 from scenario import prepare
 
-from durability_length import LONG
 from processes import environment
 from stores import Opened, as_others_read, assert_sound, contents
 
@@ -117,24 +116,24 @@ class Arena:
         assert repair(self.file).kept is not None
 
 
-def points(calls, each):
+def points(calls, each, long):
     """Return all calls by name and number, with what may be put in the place of each; or a sample of each name."""
     found = []
     for name, count in calls.items():
         some = [f"{name}:{what}:when={number}" for number in range(1, count + 1) for what in each(name)]
-        found += some if LONG else random.sample(some, min(SAMPLE, len(some)))
+        found += some if long else random.sample(some, min(SAMPLE, len(some)))
     return found
 
 
 @pytest.mark.timeout(1800)
-def test_killed_at_any_system_call_nothing_acknowledged_is_lost(arena):
+def test_killed_at_any_system_call_nothing_acknowledged_is_lost(arena, long):
     """Killed at any call that touches the file, a process leaves one that opens with all that was acknowledged, with
     no batch half there, and with no debris that the next start does not clear.
     """
     process, calls = arena.run()
     assert process.returncode == 0, process.stderr
     arena.assert_right()
-    for point in points(calls, lambda _: ["signal=SIGKILL"]):
+    for point in points(calls, lambda _: ["signal=SIGKILL"], long):
         print(arena.name, point)
         process, _ = arena.run("-e", f"inject={point}")
         assert process.returncode == -9
@@ -144,10 +143,10 @@ def test_killed_at_any_system_call_nothing_acknowledged_is_lost(arena):
 
 
 @pytest.mark.timeout(1800)
-def test_an_error_of_any_system_call_loses_nothing_acknowledged(arena):
+def test_an_error_of_any_system_call_loses_nothing_acknowledged(arena, long):
     """Whichever call fails, the process goes on or ends with a message, and the file has all that was acknowledged."""
     _, calls = arena.run()
-    for point in points(calls, lambda name: [f"error={error}" for error in ERRORS[name]]):
+    for point in points(calls, lambda name: [f"error={error}" for error in ERRORS[name]], long):
         print(arena.name, point)
         process, _ = arena.run("-e", f"inject={point}")
         assert process.returncode in {0, 3}, process.stderr

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from durability_length import LONG
 from kvclient.errors import StoreCorruptError
 from kvd.engine.jsonfile.format import HEADER, Found
 from kvd.engine.jsonfile.repair import repair
@@ -114,13 +113,13 @@ def flip(data, at):
     return data[:at] + bytes([data[at] ^ 1 << at % 8]) + data[at + 1 :]
 
 
-def test_repair_saves_every_commit_but_the_damaged_one(sample, clock):
+def test_repair_saves_every_commit_but_the_damaged_one(sample, clock, long):
     """After a flipped bit, repair saves what every other commit says, and keeps the damaged original."""
     data = sample.read_bytes()
     whole = commits_of(sample)
     broken = sample.with_name("broken.json")
     repairs = 0
-    for at in range(0, min(whole[-1].stop + 10, len(data)), 1 if LONG else 3):
+    for at in range(0, min(whole[-1].stop + 10, len(data)), 1 if long else 3):
         broken.write_bytes(damaged := flip(data, at))
         kept = repair(broken).kept
 

@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 from writer import assert_nothing_is_lost, end, read_journal
 
-from durability_length import LONG
 from kvd.engine.jsonfile.check import check
 from processes import environment, wait_until
 from stores import assert_sound, contents
 
-ROUNDS = 300 if LONG else 5
 WRITER = Path(__file__).with_name("writer.py")
 
 
@@ -31,10 +29,11 @@ def start_writers(directory, endpoint, count):
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("sync", ["always", "never"])
-def test_nothing_acknowledged_is_lost_when_the_daemon_is_killed(directory, start_daemon, sync):
+def test_nothing_acknowledged_is_lost_when_the_daemon_is_killed(directory, start_daemon, sync, long):
     """After SIGKILL the file is sound or has a torn tail, and holds all that was acknowledged; the writers, who repeat
     what was not answered, never meet their own success as a conflict.
     """
+    rounds = 300 if long else 5
     seed = random.randrange(1 << 32)
     print("seed", seed)
     chance = random.Random(seed)
@@ -42,7 +41,7 @@ def test_nothing_acknowledged_is_lost_when_the_daemon_is_killed(directory, start
     daemon = start_daemon(**settings)
     writers, journals = start_writers(directory, daemon.endpoint, 3)
     try:
-        for _ in range(ROUNDS if sync == "always" else ROUNDS // 4):
+        for _ in range(rounds if sync == "always" else rounds // 4):
             answered = sum(journal.stat().st_size for journal in journals if journal.exists())
             wait_until(lambda: sum(j.stat().st_size for j in journals if j.exists()) > answered + 20_000)  # noqa: B023
             time.sleep(chance.random() * 0.2)  # the moment, which nothing waits for

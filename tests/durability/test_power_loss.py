@@ -17,12 +17,10 @@ from pathlib import Path
 import pytest
 from writer import assert_nothing_is_lost, end, read_journal
 
-from durability_length import LONG
 from kvd.engine.jsonfile.check import check
 from processes import Daemon, environment, wait_until
 from stores import assert_sound, contents
 
-ROUNDS = 60 if LONG else 2
 WRITER = Path(__file__).with_name("writer.py")
 EXT4_IOC_SHUTDOWN = 0x8004587D
 WITHOUT_LOG_FLUSH = struct.pack("I", 2)
@@ -69,13 +67,13 @@ def disk(directory):
 
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("sync", ["always", "never"])
-def test_power_loss_loses_nothing_acknowledged(directory, disk, sync):
+def test_power_loss_loses_nothing_acknowledged(directory, disk, sync, long):
     """With sync=always all that was acknowledged is there after a power loss. With sync=never some of the last may be
     gone, but what is there is right and whole.
     """
     journals = []
     sizes = []
-    for number in range(ROUNDS):
+    for number in range(60 if long else 2):
         place = directory / f"round{number}"
         place.mkdir()
         daemon = Daemon(place, sync=sync, compact_min_bytes="100000", compact_share="0.2")

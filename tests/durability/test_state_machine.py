@@ -7,10 +7,16 @@ from pathlib import Path
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from clock import Clock
-from durability_length import LONG
 from kvclient.errors import DataStoreError, KeyExistsError, KeyNotFoundError, StoreFullError
 from kvd.engine import EngineFailure
 from kvd.engine.jsonfile.format import CLOSING
@@ -264,10 +270,14 @@ class StoreMachine(RuleBasedStateMachine):
         assert [] == [path.name for path in self.path.parent.glob("*.damaged*")]
 
 
-StoreMachine.TestCase.settings = settings(
-    max_examples=2000 if LONG else 200,
-    stateful_step_count=60 if LONG else 40,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
-TestStore = StoreMachine.TestCase
+@pytest.mark.timeout(3600)
+def test_store_through_crashes(long):
+    """Whatever is done to a store, and however it ends, what it then holds is what the model says."""
+    run_state_machine_as_test(
+        StoreMachine,
+        settings=settings(
+            max_examples=2000 if long else 200,
+            stateful_step_count=60 if long else 40,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )

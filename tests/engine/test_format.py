@@ -4,7 +4,7 @@ import json
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from kvd.engine import NEVER, Commit, Put
 from kvd.engine.jsonfile.format import (
@@ -43,7 +43,6 @@ commits = st.builds(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(commit=commits, offset=st.integers(0, 3 * PAGE), synced=st.none() | numbers, aligned=st.booleans())
 def test_a_commit_is_read_as_it_was_written(commit, offset, synced, aligned):
     """Any keys, values, expiries and outcomes come back, at the places that were told, from wherever they lie."""
@@ -67,7 +66,6 @@ def test_a_commit_is_read_as_it_was_written(commit, offset, synced, aligned):
         assert encode_change(key, put) == encoded.data[stop - size : stop]
 
 
-@settings(max_examples=200, deadline=None)
 @given(commit=commits)
 def test_a_commit_continues_a_json_object(commit):
     """Between the header and the closing brace, a commit makes JSON in which every key has its value."""
@@ -78,7 +76,6 @@ def test_a_commit_continues_a_json_object(commit):
         assert document[key] == (None if put is None else {**document[key], "value": json.loads(put.value)})
 
 
-@settings(max_examples=100, deadline=None)
 @given(changes=st.dictionaries(keys, puts, min_size=1, max_size=8), offset=st.integers(0, PAGE))
 def test_lines_keep_to_their_page(changes, offset):
     """No line of an aligned commit crosses a page boundary, unless it is longer than a page."""

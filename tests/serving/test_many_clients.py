@@ -1,10 +1,10 @@
 """The daemon keeps nothing of clients that have gone: no descriptor and no memory."""
 
 import resource
-from pathlib import Path
 
 import pytest
 import zmq
+from footprint import Footprint
 
 from kvclient import Client
 from processes import Daemon, wait_until
@@ -14,28 +14,6 @@ _ENOUGH_TO_FILL = 2500
 _MOST_GROWTH = 2 << 20
 _CREATE = b'{"op":"create","key":"key1","value":1}'
 _READ, _ANSWER = b'{"op":"read","key":"key1"}', b'{"ok":true,"value":1,"revision":1}'
-
-
-class Footprint:
-    """What a daemon uses of the machine."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        assert daemon.process is not None
-        self._daemon = daemon
-        self._proc = Path("/proc", str(daemon.process.pid))
-
-    def descriptors(self) -> int:
-        return len(list((self._proc / "fd").iterdir()))
-
-    def threads(self) -> int:
-        return len(list((self._proc / "task").iterdir()))
-
-    def wait_until_back_at(self, before: tuple[int, int]) -> None:
-        """Wait until there are no more descriptors and threads than before."""
-        wait_until(lambda: self.descriptors() <= before[0] and self.threads() <= before[1])
-
-    def memory(self) -> int:
-        return self._daemon.resident()
 
 
 @pytest.fixture(autouse=True)

@@ -38,9 +38,9 @@ def test_a_slow_disk(installed):
     assert re.match(rf"Serving: {keys:,} keys, ", installed.show("kvd.service", "StatusText"))
 
 
-def test_a_file_of_a_gigabyte(installed, pytestconfig):
+def test_a_file_of_a_gigabyte(installed, long):
     """A file near the largest that is allowed is opened, with a start timeout of two seconds (in the long form)."""
-    if not pytestconfig.getoption("--long"):
+    if not long:
         pytest.skip("a gigabyte is written with --long only")
 
     keys = start_with(installed, GIGABYTE, command="-m kvd", timeout="2s")
