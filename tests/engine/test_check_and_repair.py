@@ -1,6 +1,7 @@
 """`kvd check` and `kvd repair`, as people and scripts run them."""
 
 import json
+import os
 import subprocess
 
 import pytest
@@ -143,10 +144,12 @@ def test_a_plain_file_is_no_damage(path):
 
 
 @pytest.mark.parametrize("command", ["check", "repair"])
-@pytest.mark.parametrize("text", ["[1]", "no JSON", None])
+@pytest.mark.parametrize("text", ["[1]", "no JSON", None, os.mkfifo])
 def test_what_is_no_data_file(path, command, text):
     """Exit code 2 and one line on standard error, with --json too an object."""
-    if text is not None:
+    if text is os.mkfifo:
+        os.mkfifo(path)
+    elif text is not None:
         path.write_text(text)
     result = kvd(command, path, directory=path.parent)
 

@@ -1,7 +1,9 @@
 """Compaction: beside service, step by step, and given up at any of them."""
 
+import errno
 import json
 import logging
+import os
 
 import pytest
 
@@ -173,3 +175,32 @@ def test_names_for_copies_do_not_clash(path):
 
     assert first != aside(path, "damaged")
     assert first.name.startswith("store.json.damaged-")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root, who may give a file away")
+def test_a_group_that_cannot_be_kept_gets_no_rights(store, path, monkeypatch):
+    """If the new file cannot be given to the old one's group, another group does not get that one's rights."""
+
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    os.chown(path, -1, os.getegid() + 1)
+    path.chmod(0o640)
+    monkeypatch.setattr(os, "fchown", refuse)
+    store.compact()
+
+    assert 0o600 == path.stat().st_mode & 0o777
+
+
+def test_a_file_above_a_lowered_limit_is_compacted(path, clock):
+    """What is larger than a limit that was lowered since shrinks all the same, if not below the limit."""
+    with Opened(path, clock) as store:
+        for number in range(100):
+            store.create(f"key{number}", "x" * 200)
+        for number in range(50):
+            store.delete(f"key{number}")
+    before = path.stat().st_size
+    with Opened(path, clock, max_file_bytes=10_000) as store:
+        store.compact()
+
+    assert 10_000 < path.stat().st_size < before * 2 // 3

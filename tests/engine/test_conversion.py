@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from kvclient.errors import StoreCorruptError
+from kvclient.errors import StoreCorruptError, StoreFullError
 from kvd.engine.jsonfile.check import check
 from stores import Opened, assert_sound, contents
 
@@ -92,3 +92,35 @@ def test_without_second_names_the_original_is_copied(path, monkeypatch):
     assert {"a": 1} == contents(path)
     (original,) = path.parent.glob("store.json.original-*")
     assert '{"a": {"value": 1}}' == original.read_text()
+
+
+def test_a_file_that_would_pass_the_limit(path):
+    """A plain file that would be too large as a data file stays as it is, and the limit is named."""
+    text = json.dumps({f"key{number}": {"value": "x" * 100} for number in range(100)})
+    path.write_text(text)
+    with pytest.raises(StoreFullError, match=r"its limit of 4096 \(setting max_file_bytes\)"):
+        Opened(path, max_file_bytes=4096)
+
+    assert text == path.read_text()
+    assert [path] == list(path.parent.iterdir())
+
+
+def test_a_link_is_no_kept_original(path):
+    """A symbolic link beside the file does not pass for the copy that is kept."""
+    path.write_text('{"a": {"value": 1}}')
+    link = path.with_name("store.json.original-latest")
+    link.symlink_to(path)
+    path.with_name("store.json.original-gone").symlink_to("nowhere")
+
+    assert {"a": 1} == contents(path)
+    (original,) = [found for found in path.parent.glob("store.json.original-*") if not found.is_symlink()]
+    assert '{"a": {"value": 1}}' == original.read_text()
+
+
+def test_the_latest_expiry_that_the_store_takes(path):
+    """What expires at the end of all numbers can be taken over like anything else."""
+    with Opened(path) as store:
+        store.create("late", 1, ttl=1e308)
+    path.write_text(json.dumps(json.loads(path.read_bytes())))
+
+    assert {"late": 1} == contents(path)

@@ -6,11 +6,11 @@ import zlib
 
 import pytest
 
-from kvclient.errors import StoreCorruptError, StoreLockedError
+from kvclient.errors import DataStoreError, StoreCorruptError, StoreLockedError
 from kvd.engine import NEVER, Commit, Put
 from kvd.engine.jsonfile.check import check
 from kvd.engine.jsonfile.filesystem import untrusted_file_system
-from kvd.engine.jsonfile.format import CLOSING, HEADER, encode_commit
+from kvd.engine.jsonfile.format import CLOSING, HEADER, OPEN_END, encode_commit
 from stores import Opened, as_others_read, assert_sound, contents, create
 
 
@@ -30,7 +30,7 @@ def write(path, *commits):
         data += encode_commit(
             Commit(revision, {key: Put(b"1", revision, NEVER)}, {}), len(data), synced=synced, aligned=False
         ).data
-    path.write_bytes(data + CLOSING)
+    path.write_bytes(data + OPEN_END)
 
 
 def test_a_torn_tail_is_cut_and_named(path, caplog):
@@ -143,3 +143,36 @@ def test_a_network_file_system_gets_a_warning(path, caplog, monkeypatch):
     contents(path)
 
     assert "nfs4" in caplog.text
+
+
+def test_a_lock_that_is_a_link_is_not_followed(path):
+    """What a symbolic link in the lock's place leads to is not written to."""
+    precious = path.with_name("precious")
+    precious.write_text("mine")
+    path.with_name("store.json.lock").symlink_to(precious)
+    with pytest.raises(DataStoreError, match="symbolic links"):
+        Opened(path)
+
+    assert "mine" == precious.read_text()
+
+
+def test_more_spaces_than_are_read_at_once(path):
+    """Spaces at the end are no damage, however many."""
+    write(path, (1, "a", None))
+    data = path.read_bytes().removesuffix(OPEN_END)
+    path.write_bytes(data + b" " * (9 << 20) + OPEN_END)
+    assert check(path).sound
+    path.write_bytes(data + b" " * (9 << 20) + b"x" + OPEN_END)
+    assert not check(path).sound
+
+
+def test_entries_that_nobody_can_read(path):
+    """A right checksum over entries that cannot be read, which is no work of ours: told, and not passed over."""
+    body = b',"\xff":{"revision":1,"value":1}\n'
+    checked = b'"bytes":%9d,"revision":1}%s' % (len(body), body)
+    path.write_bytes(HEADER + b',"":{"crc":"%08x",%s' % (zlib.crc32(checked), checked) + CLOSING)
+
+    with pytest.raises(StoreCorruptError, match="entries behind byte 31 that cannot be read"):
+        Opened(path)
+    (place,) = check(path).suspicious
+    assert "entries that cannot be read" in place

@@ -1,5 +1,6 @@
 """Commits on a disk that does not take them."""
 
+import contextlib
 import errno
 import os
 
@@ -152,3 +153,71 @@ def test_a_limit_below_the_size_of_the_file(path):
         assert values == store.contents()
         assert path.stat().st_size <= 40_000
     assert_sound(path)
+
+
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
+def half_write(fd, data, offset):
+    """Write the half, and be interrupted by somebody's Ctrl-C."""
+    os.pwrite(fd, bytes(data)[: len(data) // 2], offset)
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "instead"),
+    [
+        (file, "pwrite_spread", half_write),
+        (file, "pwrite_all", half_write),
+        (os, "fdatasync", interrupt),
+        (file.JsonFile, "apply", interrupt),
+    ],
+    ids=["growing", "writing", "syncing", "applying"],
+)
+def test_an_interrupted_commit_leaves_nothing(path, monkeypatch, module, name, instead):
+    """Wherever Ctrl-C ends a commit, a shorter one that comes after it leaves one JSON object, and so does the end."""
+    with Opened(path) as store:
+        if name != "pwrite_spread":
+            store.create("key0", 0)
+        before = store.contents()
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, instead)
+            with pytest.raises(KeyboardInterrupt):
+                store.batch({f"key{number}": "x" * 1000 for number in range(1, 10)})
+
+        store.engine.verify()
+        assert before == store.contents()
+        store.create("short", 1)
+        assert {**before, "short": 1} == store.contents() == as_others_read(path)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, instead)
+            with contextlib.suppress(KeyboardInterrupt):
+                store.create("last", "x" * 1000)
+    assert {**before, "short": 1} == {key: value for key, value in as_others_read(path).items() if key != "last"}
+    assert_sound(path)
+
+
+def test_growing_without_descriptors(path, monkeypatch):
+    """A process that has as many descriptors as it may can still grow its file."""
+
+    def refuse(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "memfd_create", refuse)
+    with Opened(path) as store:
+        store.create("key1", 1)
+        assert {"key1": 1} == as_others_read(path)
+
+
+def test_a_failed_rescue_leaves_nothing(path, monkeypatch):
+    """On a disk that has no room for it, a rescue leaves no half file and no descriptor."""
+    with Opened(path) as store:
+        store.create("key1", 1)
+        descriptors = os.listdir("/proc/self/fd")
+        with monkeypatch.context() as patch:
+            Disk(path, -path.stat().st_size, patch)
+            with pytest.raises(OSError, match="No space"):
+                store.engine.rescue(lambda: None)
+        assert descriptors == os.listdir("/proc/self/fd")
+        assert [] == list(path.parent.glob("*rescued*"))

@@ -5,12 +5,14 @@ This is also what the test suite asks after each crash.
 
 import json
 import os
+import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from kvclient.errors import StoreCorruptError
 from kvd.engine.jsonfile.conversion import plain_entries
 from kvd.engine.jsonfile.format import Found, entries, unread
 from kvd.engine.jsonfile.lock import running_holder
@@ -118,6 +120,8 @@ def check(path: Path) -> Report:
 
 def examine(fd: int, path: Path) -> Report:
     """Examine an open file."""
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise StoreCorruptError(f"{path} is not a regular file.")
     holder = running_holder(path)
     report = Report(path, os.fstat(fd).st_size, open_in=holder if holder != os.getpid() else None)
     if not is_ours(fd, path):
@@ -163,7 +167,12 @@ def _take(fd: int, commit: Found, report: Report) -> None:
     if unread(commit):
         report.suspicious.append(f"{_place(fd, commit.start)}: a commit with bytes that are no entry")
     report.revision = max(report.revision, commit.revision)
-    for key, entry in entries(commit):
+    try:
+        changes = list(entries(commit))
+    except (ValueError, OverflowError) as error:
+        report.suspicious.append(f"{_place(fd, commit.start)}: a commit with entries that cannot be read: {error}")
+        return
+    for key, entry in changes:
         if entry is None:
             report.keys.pop(key, None)
             continue
@@ -171,7 +180,7 @@ def _take(fd: int, commit: Found, report: Report) -> None:
         at = entry.address - commit.body_at
         try:
             json.loads(commit.body[at : at + entry.length])
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             report.suspicious.append(f"{_place(fd, entry.address)}: the value of {key!r} is not JSON: {error}")
 
 

@@ -105,11 +105,11 @@ class Move:
     def publish(self, target: Path, end: int, most: int) -> None:
         """Copy the rest of the tail, up to `end`, and put the new file in place.
 
-        Raises `StoreFullError`, with nothing changed, if it would have more than `most` bytes.
+        Raises `StoreFullError`, with nothing changed, if it would have more bytes than `most` and than the old one.
         """
         self._copy_tail_to(end)
         self.snapshot.close_object()
-        if os.fstat(self.snapshot.fd).st_size > most:
+        if os.fstat(self.snapshot.fd).st_size > max(most, os.fstat(self._old_fd).st_size):
             raise StoreFullError(f"The compacted file would have more than {most} bytes.")
         self.snapshot.publish(target)
 

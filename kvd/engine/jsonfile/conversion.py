@@ -5,23 +5,26 @@ Accepted is one object of objects with `value` and, optionally, `expires_at` or 
 Whatever else is found refuses the whole file: nothing is dropped that somebody may miss.
 """
 
+import contextlib
 import errno
 import glob
 import json
 import os
 import shutil
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from kvclient.errors import DataStoreError, StoreCorruptError
+from kvclient.errors import DataStoreError, StoreCorruptError, StoreFullError
 from kvclient.rules import check_key, encode_value
 from kvd.engine import NEVER, Put
+from kvd.engine.jsonfile.format import CLOSING
 from kvd.engine.jsonfile.snapshot import Snapshot, sync_directory
 
 # Whatever lies above is a mistake, and would leave no room for the revisions to come.
 _MOST_REVISION = 1 << 53
-_END_OF_TIME = 1e300
 
 
 def plain_entries(data: bytes, path: Path) -> dict[str, Put]:
@@ -52,22 +55,38 @@ def _put(key: str, content: Any, revision: int) -> Put:
         raise DataStoreError(f"key {key!r} has fields of unknown meaning: {', '.join(sorted(unknown))}.")
     expires_at = content.get("expires_at", content.get("expiry"))
     number = isinstance(expires_at, int | float) and not isinstance(expires_at, bool)
-    if expires_at is not None and not (number and 0 < expires_at < _END_OF_TIME):
+    if expires_at is not None and not (number and 0 < expires_at <= sys.float_info.max):
         raise DataStoreError(f"key {key!r} expires at {expires_at!r}, which is no time in Unix seconds.")
     own = content.get("revision")
     revision = own if type(own) is int and 0 < own < _MOST_REVISION else revision
     return Put(encode_value(content["value"], key), revision, NEVER if expires_at is None else float(expires_at))
 
 
-def convert(path: Path, entries: dict[str, Put], temporary: Path) -> Path:
-    """Replace the plain file at `path` by a data file with `entries`; return where the original is kept."""
-    kept = keep(path, "original")
-    write_new(path, entries, temporary)
+def create(path: Path, temporary: Path) -> None:
+    """Put an empty data file at `path`, whole or not at all."""
+    with _written({}, temporary) as snapshot:
+        snapshot.publish(path)
+
+
+def convert(path: Path, entries: dict[str, Put], temporary: Path, max_file_bytes: int) -> Path:
+    """Replace the plain file at `path` by a data file with `entries`; return where the original is kept.
+
+    Raises `StoreFullError`, with nothing changed, if that would have more than `max_file_bytes`.
+    """
+    with _written(entries, temporary) as snapshot:
+        size = snapshot.end + len(CLOSING)
+        if size > max_file_bytes:
+            raise StoreFullError(
+                f"{path} would have {size} bytes as a data file, more than its limit of {max_file_bytes} "
+                "(setting max_file_bytes). Nothing was changed; raise the limit, or shorten the file."
+            )
+        kept = keep(path, "original")
+        snapshot.publish(path)
     return kept
 
 
-def write_new(path: Path, entries: dict[str, Put], temporary: Path) -> None:
-    """Put a data file with `entries` at `path`, whole or not at all."""
+@contextlib.contextmanager
+def _written(entries: dict[str, Put], temporary: Path) -> Iterator[Snapshot]:
     temporary.unlink(missing_ok=True)
     snapshot = Snapshot(temporary, max((put.revision for put in entries.values()), default=0))
     try:
@@ -75,7 +94,7 @@ def write_new(path: Path, entries: dict[str, Put], temporary: Path) -> None:
             snapshot.add(key, put)
         snapshot.finish({})
         snapshot.close_object()
-        snapshot.publish(path)
+        yield snapshot
     finally:
         snapshot.discard()
 
@@ -86,7 +105,7 @@ def keep(path: Path, why: str) -> Path:
     One that a crashed run left will do.
     """
     for found in path.parent.glob(f"{glob.escape(path.name)}.{why}-*"):
-        if os.path.samefile(found, path):
+        if not found.is_symlink() and os.path.samefile(found, path):
             return found
     kept = aside(path, why)
     try:

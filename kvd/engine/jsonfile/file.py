@@ -2,7 +2,8 @@
 
 Invariants kept here:
 - At every moment the file is one JSON object, with at least every commit in it whose `write` has returned.
-- `_end` is where the next commit goes; from there to the closing brace at `_size - 2` the file is spaces.
+- `_end` is where the next commit goes; from there to the closing brace at `_size - 2` the file is spaces: at least one,
+  from the first commit on that is written to an open file.
 - A failed write leaves the file as it was before, or makes the engine refuse all further writes.
 - No byte is ever written at or behind `max_file_bytes`.
 """
@@ -18,13 +19,14 @@ from pathlib import Path
 from kvclient.errors import DataStoreError, StoreCorruptError, StoreFullError
 from kvd.engine import Commit, Compaction, DiskJob, EngineFailure, Entry, Put
 from kvd.engine.jsonfile.compaction import Move
-from kvd.engine.jsonfile.conversion import aside, convert, plain_entries, write_new
+from kvd.engine.jsonfile.conversion import aside, convert, create, plain_entries
 from kvd.engine.jsonfile.filesystem import look_around, resolve
 from kvd.engine.jsonfile.format import (
     AFTER_VALUE,
     CLOSING,
     HEADER,
     MARKER_BYTES,
+    OPEN_END,
     VALUE_AFTER,
     VALUE_BEFORE,
     Encoded,
@@ -93,7 +95,7 @@ class JsonFile:
     def _open(self) -> None:
         self._temporary.unlink(missing_ok=True)
         if not self.path.exists():
-            write_new(self.path, {}, self._temporary)
+            create(self.path, self._temporary)
             log.info("created %s", self.path)
         self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         look_around(self._fd, self.path)
@@ -115,12 +117,14 @@ class JsonFile:
         self._move: Move | None = None
         self._watch = Watch(self.path, self._fd)
         self._failed: str | None = None
+        self._unapplied: tuple[Encoded, int] | None = None
+        """A commit that is being written, or was and is not applied yet, and the size of the file before it."""
         self._carried_bytes = 0
 
     def _convert(self) -> None:
         with open(self._fd, "rb", closefd=False) as file:
             entries = plain_entries(file.read(), self.path)
-        kept = convert(self.path, entries, self._temporary)
+        kept = convert(self.path, entries, self._temporary, self._max_file_bytes)
         os.close(self._fd)
         self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
         log.warning("converted %s, a plain JSON file of %d keys; the original is %s", self.path, len(entries), kept)
@@ -185,13 +189,13 @@ class JsonFile:
 
     def room(self, *, removing: bool) -> int:
         reserve = 0 if removing else self._reserve
-        return self._max_file_bytes - len(CLOSING) - self._end - MARKER_BYTES - reserve
+        return self._max_file_bytes - len(OPEN_END) - self._end - MARKER_BYTES - reserve
 
     # Commits.
 
     def stage(self, commit: Commit) -> Encoded:
         synced = self._durable_revision if self._durable_revision < self.revision else None
-        limit = self._max_file_bytes - len(CLOSING)
+        limit = self._max_file_bytes - len(OPEN_END)
         encoded = encode_commit(commit, self._end, synced=synced)
         if encoded.offset + len(encoded.data) > limit:
             encoded = encode_commit(commit, self._end, synced=synced, aligned=False)
@@ -202,28 +206,33 @@ class JsonFile:
     def write(self, staged: Encoded) -> None:
         if self._failed is not None:
             raise EngineFailure(self._failed)
+        if self._unapplied is not None:  # its caller was interrupted
+            self._undo()
         self._watch.glance()
         stop = staged.offset + len(staged.data)
-        size = self._size
+        self._unapplied = staged, self._size
         try:
-            if stop > size - len(CLOSING):
+            if stop > self._size - len(OPEN_END):
                 self._extend(stop)
             pwrite_all(self._fd, staged.data, staged.offset)
+            self._watch.expect(staged.data, staged.offset, size=self._size)
         except OSError as error:
-            self._undo(staged, size)
+            self._undo()
             if error.errno not in _NO_SPACE:
                 raise self._fail("written to", error) from None
             raise StoreFullError(
                 f"The disk of {self.path} is full ({error.strerror}). Nothing was changed; "
                 "writing resumes when there is room."
             ) from None
+        except BaseException:
+            self._undo()
+            raise
         if self._sync_mode == "always":
             self.sync()
-        self._watch.expect(staged.data, staged.offset, size=self._size)
 
     def _extend(self, stop: int) -> None:
         """Move the closing brace so that a commit can end at `stop`; by a whole extent where there is room for it."""
-        needed = stop + len(CLOSING)
+        needed = stop + len(OPEN_END)
         extent = min(max(_LEAST_EXTENT_BYTES, self._size // 8), _MOST_EXTENT_BYTES)
         wanted = min(max(needed, self._size + extent), self._max_file_bytes)
         brace = self._size - len(CLOSING)
@@ -242,8 +251,10 @@ class JsonFile:
         os.pwrite(self._fd, CLOSING, self._size - len(CLOSING))
         os.ftruncate(self._fd, self._size)
 
-    def _undo(self, staged: Encoded, size: int) -> None:
-        """Bring the file back to what it was before `write`: `size` bytes, spaces from the last commit on."""
+    def _undo(self) -> None:
+        """Bring the file back to what it was before `write`: as long, and spaces from the last commit on."""
+        assert self._unapplied is not None
+        staged, size = self._unapplied
         self._size = size
         kept = size - len(CLOSING)
         try:
@@ -251,6 +262,7 @@ class JsonFile:
                 pwrite_all(self._fd, b" " * overwritten, staged.offset)
             self._restore_size()
             self._watch.expect(b"", kept, size=size)
+            self._unapplied = None
         except OSError as error:
             raise self._fail("restored", error) from None
 
@@ -267,6 +279,7 @@ class JsonFile:
         if self._move is not None:
             self._move.added.update(key for key, put in commit.changes.items() if put is not None)
         self._end = staged.offset + len(staged.data)
+        self._unapplied = None
         self.revision = commit.revision
         if self._sync_mode == "always":
             self._durable_revision = commit.revision
@@ -332,6 +345,7 @@ class JsonFile:
         self._fd, self._base = move.snapshot.fd, new_base
         self._end = move.snapshot.end
         self._size = self._end + len(CLOSING)
+        self._unapplied = None
         self._carried_bytes = len(encode_outcomes(carried))
         self._durable_revision = self.revision
         self._watch.follow(self._fd, self._size)
@@ -369,20 +383,24 @@ class JsonFile:
         target = aside(self.path, "rescued")
         snapshot = Snapshot(target, self.revision)
         lost = 0
-        for key in self._index.keys():  # noqa: SIM118  # a copy
-            alive()
-            entry = self._index.find(key)
-            assert entry is not None
-            try:
-                value = self.read(entry)
-                json.loads(value)
-            except (StoreCorruptError, OSError, ValueError):
-                lost += 1
-            else:
-                snapshot.add(key, Put(value, entry.revision, entry.expires_at))
-        snapshot.finish({})
-        snapshot.close_object()
-        snapshot.publish(target)
+        try:
+            for key in self._index.keys():  # noqa: SIM118  # a copy
+                alive()
+                entry = self._index.find(key)
+                assert entry is not None
+                try:
+                    value = self.read(entry)
+                    json.loads(value)
+                except (StoreCorruptError, OSError, ValueError, RecursionError):
+                    lost += 1
+                else:
+                    snapshot.add(key, Put(value, entry.revision, entry.expires_at))
+            snapshot.finish({})
+            snapshot.close_object()
+            snapshot.publish(target)
+        except BaseException:
+            snapshot.discard()
+            raise
         os.close(snapshot.fd)
         log.error("saved %d keys to %s (%d could no longer be read)", len(self._index) - lost, target, lost)
         return str(target)

@@ -27,6 +27,8 @@ from kvd.engine import NEVER, Commit, Entry, Put
 
 VERSION = 1
 CLOSING = b"}\n"
+# How a file ends while it is open, and after a crash; one that was cleanly closed has no space there.
+OPEN_END = b" " + CLOSING
 # The unit in which the kernel copies a file to a reader. A line within one page is seen whole or not at all by
 # programs that read 4 KiB at a time, as jq does.
 PAGE = 4096
@@ -49,10 +51,9 @@ _marker = re.compile(
 # before it does not hide it. (A user's line starts with `,"` and no empty name, or is not the start of a line.)
 line_marker = re.compile(rb'\n *+[^ \n,]?+ *+(?=,"":\{"crc":"[0-9a-f]{8}","bytes":)')
 _header = re.compile(rb'\{"":\{"crc":"([0-9a-f]{8})",("kvd":(\d{1,9})\})')
-_entry = re.compile(
-    rb",(" + _string + rb'):(?:null|\{"revision":(\d+)(?:,"expires_at":([0-9.e+-]+))?,"value":(.*)\}) *\n'
-)
-_entry_head = re.compile(rb" *,(" + _string + rb'):(?:null|\{"revision":(\d+)(?:,"expires_at":([0-9.e+-]+))?,"value":)')
+_entry_start = rb",(" + _string + rb'):(?:null|\{"revision":(\d{1,18})(?:,"expires_at":([0-9.e+-]+))?,"value":'
+_entry = re.compile(_entry_start + rb"(.*)\}) *\n")
+_entry_head = re.compile(rb" *" + _entry_start + rb")")
 _closed = re.compile(rb"[ \n]*\}[ \n]*\Z")
 
 MARKER_BYTES = len(b' ,"":{"crc":"00000000","bytes":,"revision":,"synced":}') + 9 + 2 * 19

@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -53,7 +54,13 @@ def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
                 told = end
                 progress(end, size)
 
-    index.fill(verified())
+    try:
+        index.fill(verified())
+    except (ValueError, OverflowError, struct.error) as error:
+        raise StoreCorruptError(
+            f"The data file {path} has entries behind byte {end} that cannot be read, though their checksum is right: "
+            f"{error}. Another program wrote them. Nothing was changed."
+        ) from None
     if damage := damage_at(fd, end, size, revision):
         if not damage.torn:
             raise _corrupt(path, damage)
@@ -73,7 +80,8 @@ def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
 def _corrupt(path: Path, damage: Damage) -> StoreCorruptError:
     return StoreCorruptError(
         f"The data file {path} has {damage}. Nothing was changed. "
-        f"'kvd check {path}' lists all damage, 'kvd repair {path}' saves what is sound.",
+        f"'kvd check {path}' lists all damage, 'kvd repair {path}' saves what is sound. "
+        "If it was edited by hand, pass it through jq: what that writes is taken over as it is.",
         damage.keys,
     )
 

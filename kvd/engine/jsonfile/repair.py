@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from kvclient.errors import DataStoreError, StoreCorruptError
+from kvclient.errors import StoreCorruptError
 from kvd.engine import Put
 from kvd.engine.jsonfile.check import Report, examine
 from kvd.engine.jsonfile.conversion import keep
@@ -37,7 +37,7 @@ def repair(path: Path) -> Repaired:
     """
     path = path.resolve(strict=True)
     if not path.is_file():
-        raise DataStoreError(f"{path} is not a regular file.")
+        raise StoreCorruptError(f"{path} is not a regular file.")
     lock = Lock(path, f"The data file {path}")
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -3,7 +3,8 @@
 The rule by which a torn tail is told from damage: a commit is written only when those before it are durable, or says
 in `synced` up to which revision they are. So bytes that are no whole commit, with no commit behind them that proves
 otherwise, were never acknowledged as durable: they are what a crash left of a write. With such a commit behind them
-they once were whole, and are damaged.
+they once were whole, and are damaged. So were those in a file that ends as only a clean close, or a compaction, leaves
+one: all in it was durable before.
 """
 
 import os
@@ -13,6 +14,7 @@ from typing import NamedTuple
 
 from kvclient.errors import StoreCorruptError
 from kvd.engine.jsonfile.format import (
+    CLOSING,
     HEADER,
     VERSION,
     Found,
@@ -115,16 +117,32 @@ def damage_at(fd: int, position: int, size: int, revision: int) -> Damage | None
 
     If more commits follow, the damage stops where they start.
     """
-    rest = os.pread(fd, min(size - position, _CHUNK), position)
-    if position + len(rest) == size and is_closed(rest):
+    start = _skip_spaces(fd, position, size)
+    rest = os.pread(fd, min(size - start, _CHUNK), start)
+    if start + len(rest) == size and is_closed(rest):
         return None
     following = _next_commit(fd, position, size)
-    start = position + len(rest) - len(rest.lstrip(b" \n"))
     stop = following.start if following is not None else size
     proof = following
     while proof is not None and proof.synced is not None and proof.synced <= revision:
         proof = _next_commit(fd, proof.stop, size)
-    return Damage(start, stop, line_of(fd, start), proof is None, readable_keys(os.pread(fd, stop - start, start)))
+    torn = proof is None and not _was_closed(fd, size)
+    return Damage(start, stop, line_of(fd, start), torn, readable_keys(os.pread(fd, stop - start, start)))
+
+
+def _skip_spaces(fd: int, position: int, size: int) -> int:
+    while position < size:
+        data = os.pread(fd, min(size - position, _CHUNK), position)
+        if rest := data.lstrip(b" \n"):
+            return position + len(data) - len(rest)
+        position += len(data)
+    return size
+
+
+def _was_closed(fd: int, size: int) -> bool:
+    """Tell whether the file ends as one does that is not open."""
+    end = b"\n" + CLOSING
+    return os.pread(fd, len(end), max(0, size - len(end))) == end
 
 
 def _next_commit(fd: int, position: int, size: int) -> Found | None:

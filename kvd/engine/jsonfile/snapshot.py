@@ -1,6 +1,5 @@
 """Writing a new data file from entries: for compaction, conversion, repair and rescue."""
 
-import contextlib
 import errno
 import os
 import stat
@@ -36,10 +35,13 @@ class Snapshot:
     def resemble(self, fd: int) -> None:
         """Take over owner and permissions of the file that it is to replace."""
         found, own = os.fstat(fd), os.fstat(self.fd)
+        mode = stat.S_IMODE(found.st_mode)
         if (found.st_uid, found.st_gid) != (own.st_uid, own.st_gid):
-            with contextlib.suppress(PermissionError):  # a group that is not ours, say
+            try:
                 os.fchown(self.fd, found.st_uid, found.st_gid)
-        os.fchmod(self.fd, stat.S_IMODE(found.st_mode))
+            except PermissionError:  # a group that is not ours, say: then ours gets no rights by it
+                mode &= ~stat.S_IRWXG
+        os.fchmod(self.fd, mode)
 
     def add(self, key: str, put: Put) -> None:
         """Add an entry. Keys must not repeat."""
@@ -101,7 +103,11 @@ def pwrite_spread(fd: int, data: bytes, offset: int) -> None:
     The kernel caches what is written at once in as large a folio as it can, and goes through all the blocks of a folio
     for each later write and sync of one of them. By way of sendfile, still in one call, it is 64 KiB at a time.
     """
-    source = os.memfd_create("kvd")
+    try:
+        source = os.memfd_create("kvd")
+    except OSError:  # no descriptor is left, or it is forbidden
+        pwrite_all(fd, data, offset)
+        return
     try:
         with open(source, "wb", closefd=False) as file:
             file.write(data)
@@ -118,7 +124,11 @@ def pwrite_spread(fd: int, data: bytes, offset: int) -> None:
 
 
 def close_at(fd: int, end: int, size: int) -> None:
-    """Close the object at `end` of a file of `size` bytes and cut what follows; between the two that is spaces."""
+    """Close the object at `end` of a file of `size` bytes and cut what follows; between the two that is spaces.
+
+    All before that is durable first: to those who open the file, its end will say so.
+    """
+    os.fdatasync(fd)
     spaces = size - end - len(CLOSING)
     pwrite_all(fd, CLOSING + b" " * (spaces if spaces < _MOST_SPACES else 0), end)
     os.ftruncate(fd, end + len(CLOSING))
