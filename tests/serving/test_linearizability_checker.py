@@ -110,6 +110,7 @@ def _works(order: Iterable[Operation]) -> bool:
     return True
 
 
+@pytest.mark.timeout(3600)
 @given(st.data())
 def test_explains_a_long_history_of_a_correct_store(data):
     """What a correct store did at known instants is explained, however the calls overlap."""
