@@ -28,6 +28,7 @@ from kvd.server.upkeep import Upkeep
 from kvd.server.worker import Wakeup, Worker
 from kvd.store import operations
 from kvd.store.operations import Operation
+from kvd.store.outcomes import Result
 from kvd.store.store import Group, Store
 
 log = logging.getLogger(__name__)
@@ -187,6 +188,12 @@ class Server:
                 self._stopping = True
         return None
 
+    def _answer(self, peer: Connection | None, result: Result) -> None:
+        if not isinstance(result, int):
+            self._refuse(peer, result)
+        elif peer is not None:
+            peer.reply(write_reply(result))
+
     def _refuse(self, peer: Connection | None, error: DataStoreError) -> None:
         log.debug("refused: %s: %s", type(error).__name__, error)
         if peer is not None:
@@ -291,10 +298,7 @@ class Server:
             self._failed(group, members, error)
             return
         for (peer, _, _), result in zip(members, group.results, strict=True):
-            if not isinstance(result, int):
-                self._refuse(peer, result)
-            elif peer is not None:
-                peer.reply(write_reply(result))
+            self._answer(peer, result)
         # Before anything else is received, and while the clients wake up.
         self._store.finish(group)
 
@@ -316,15 +320,19 @@ class Server:
                 error = DataStoreError(f"{error} Whether this operation was carried out is uncertain.")
             case _:
                 raise error
-        for peer, _, _ in members:
-            self._refuse(peer, error)
+        self._refuse_members(members, error)
 
     def _refuse_all(self, error: DataStoreError) -> None:
         refused = self._take(len(self._queue))
         self._sweep_queued = False
         self._sweep_at = time.time() + _SWEEP_RETRY_SECONDS
-        for peer, _, _ in refused:
-            self._refuse(peer, error)
+        self._refuse_members(refused, error)
+
+    def _refuse_members(self, members: list[Member], error: DataStoreError) -> None:
+        """Refuse what could not be written. What was carried out before, and is only asked again, is answered so."""
+        for peer, operation, _ in members:
+            outcome = self._store.recall(operation)
+            self._answer(peer, error if outcome is None else outcome)
 
 
 def _encode(value: object, key: str) -> bytes:

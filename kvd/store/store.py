@@ -113,9 +113,9 @@ class Store:
         if operation.id is None:
             return self._decide(operation, group, now, None)
         client, number = split_id(operation.id)
-        latest = group.heard.get(client) or self._outcomes.latest(client)
-        if latest is not None and number <= latest[0]:
-            return recall(latest, client, number)
+        outcome = recall(group.heard.get(client) or self._outcomes.latest(client), client, number)
+        if outcome is not None:
+            return outcome
         try:
             revision = self._decide(operation, group, now, client)
         except DataStoreError as error:
@@ -123,6 +123,13 @@ class Store:
             raise
         group.heard[client] = group.durable[client] = (number, revision)
         return revision
+
+    def recall(self, operation: Operation) -> Result | None:
+        """Return what became of an operation that repeats one of a finished group; None if it is new."""
+        if operation.id is None:
+            return None
+        client, number = split_id(operation.id)
+        return recall(self._outcomes.latest(client), client, number)
 
     def _decide(self, operation: Operation, group: Group, now: float, client: str | None) -> int:
         match operation:

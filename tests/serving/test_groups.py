@@ -1,0 +1,100 @@
+"""The daemon's loop without connections: what the members of a group are answered, and when it sweeps."""
+
+import errno
+import json
+
+import pytest
+
+from kvclient import StoreCorruptError
+from kvd.engine.jsonfile import file
+from kvd.server.server import Server
+from kvd.server.upkeep import Upkeep
+from stores import Opened, create
+
+
+class Peer:
+    """Who asks, and is told."""
+
+    def __init__(self):
+        self.replies = []
+
+    def reply(self, reply):
+        self.replies.append(json.loads(reply))
+
+
+class Loop:
+    """A server on a data file. What is sent together is one group."""
+
+    def __init__(self, path, clock):
+        self.opened = Opened(path, clock)
+        self.upkeep = Upkeep(self.opened.store, self.opened.engine, None, sync_in_intervals=False, beat=lambda: None)
+        self.server = Server(
+            None,
+            self.opened.store,
+            self.upkeep,
+            wakeup=None,
+            committer=None,
+            waits_for_disk=False,
+            describe=None,
+        )
+
+    def send(self, *operations):
+        """Return the reply to each operation."""
+        peers = [Peer() for _ in operations]
+        self.server._queue += [(peer, operation, 10) for peer, operation in zip(peers, operations, strict=True)]
+        self.server._commit()
+        return [reply for peer in peers for reply in peer.replies]
+
+
+@pytest.fixture
+def loop(directory, clock):
+    loop = Loop(directory / "store.json", clock)
+    yield loop
+    loop.opened.close()
+
+
+@pytest.fixture
+def fill_disk(monkeypatch):
+    """Have the disk refuse so many writes."""
+
+    def fill(times):
+        write, left = file.pwrite_all, [times]
+
+        def refuse(*arguments):
+            if left[0] > 0:
+                left[0] -= 1
+                raise OSError(errno.ENOSPC, "No space left on device")
+            write(*arguments)
+
+        monkeypatch.setattr(file, "pwrite_all", refuse)
+        return left
+
+    return fill
+
+
+class TestRepetitions:
+    def test_repetition_in_a_group_that_fails_gets_the_first_answer(self, loop, fill_disk):
+        """What was carried out before depends on nothing that is refused now."""
+        (first,) = loop.send(create("key1", 1, id="a:1"))
+        fill_disk(times=1)
+        again, refused = loop.send(create("key1", 1, id="a:1"), create("key2", 2, id="b:1"))
+
+        assert first == again
+        assert "StoreFullError" == refused["error"]
+
+    def test_repetition_within_a_group_that_fails_is_refused_with_it(self, loop, fill_disk):
+        """It repeats what was not carried out."""
+        fill_disk(times=1)
+        replies = loop.send(create("key1", 1, id="a:1"), create("key1", 1, id="a:1"))
+
+        assert ["StoreFullError"] * 2 == [reply["error"] for reply in replies]
+        assert [{"ok": True, "revision": 1}] == loop.send(create("key1", 1, id="a:1"))
+
+    def test_repetition_is_answered_when_nothing_may_be_written_any_more(self, loop):
+        """Another program's hand on the file refuses new writes only."""
+        (first,) = loop.send(create("key1", 1, id="a:1"))
+        loop.upkeep.interfered(StoreCorruptError("The data file was replaced."))
+        again, refused = loop.send(create("key1", 1, id="a:1"), create("key2", 2, id="b:1"))
+
+        assert first == again
+        assert "StoreCorruptError" == refused["error"]
