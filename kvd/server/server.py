@@ -292,7 +292,7 @@ class Server:
         self._group, self._members = None, []
         if self._sweep_queued and any(isinstance(operation, operations.Sweep) for _, operation, _ in members):
             self._sweep_queued = False
-            if not group.swept:
+            if error is not None or not group.swept:
                 self._sweep_at = time.time() + _SWEEP_RETRY_SECONDS
         if error is not None:
             self._failed(group, members, error)
@@ -314,6 +314,7 @@ class Server:
                 if len(removals) < len(members):  # they may fit where the others did not
                     members = [member for member in members if isinstance(member[1], operations.Create)]
                     self._queue[:0] = removals
+                    self._sweep_queued = any(isinstance(operation, operations.Sweep) for _, operation, _ in removals)
                     self._queued_bytes += sum(size for _, _, size in removals)
             case EngineFailure():
                 self._upkeep.failure = error

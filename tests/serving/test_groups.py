@@ -2,6 +2,7 @@
 
 import errno
 import json
+import time
 
 import pytest
 
@@ -9,6 +10,7 @@ from kvclient import StoreCorruptError
 from kvd.engine.jsonfile import file
 from kvd.server.server import Server
 from kvd.server.upkeep import Upkeep
+from kvd.store.operations import Create, Sweep
 from stores import Opened, create
 
 
@@ -45,9 +47,17 @@ class Loop:
         self.server._commit()
         return [reply for peer in peers for reply in peer.replies]
 
+    def sweep_if_due(self):
+        """Tell whether a sweep was due; then it is done."""
+        self.server._queue_sweep()
+        due = len(self.server._queue) > 0
+        self.server._commit()
+        return due
+
 
 @pytest.fixture
-def loop(directory, clock):
+def loop(directory, clock, monkeypatch):
+    monkeypatch.setattr(time, "time", clock)
     loop = Loop(directory / "store.json", clock)
     yield loop
     loop.opened.close()
@@ -67,7 +77,6 @@ def fill_disk(monkeypatch):
             write(*arguments)
 
         monkeypatch.setattr(file, "pwrite_all", refuse)
-        return left
 
     return fill
 
@@ -98,3 +107,35 @@ class TestRepetitions:
 
         assert first == again
         assert "StoreCorruptError" == refused["error"]
+
+
+class TestSweeps:
+    def test_sweep_that_cannot_be_written_is_not_tried_again_at_once(self, loop, clock, fill_disk):
+        """On a full disk it would keep the loop busy, and the log with it."""
+        loop.send(create("key1", 1, ttl=5))
+        clock.now += 5
+        fill_disk(times=1)
+        loop.upkeep.look(committing=False)
+
+        assert [True, False] == [loop.sweep_if_due() for _ in range(2)]
+        assert 0 < loop.server._timeout()
+
+    def test_sweep_that_is_tried_again_without_its_group_is_there_once(self, loop, clock, fill_disk):
+        """It is queued again when the creates beside it do not fit on the disk."""
+        loop.send(create("key1", 1, ttl=5))
+        clock.now += 5
+        loop.server._queue_sweep()
+        queued = []
+        fill_disk(times=1)
+        decide_as_before = loop.opened.store.decide
+
+        def decide(operations):
+            loop.server._queue_sweep()
+            queued.append([type(operation) for operation in operations])
+            return decide_as_before(operations)
+
+        loop.opened.store.decide = decide
+        loop.send(create("key2", 2))
+
+        assert [[Sweep, Create], [Sweep]] == queued
+        assert 0 == len(loop.opened.store)
