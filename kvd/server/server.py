@@ -85,7 +85,7 @@ class Server:
         self._group: Group | None = None
         self._members: list[Member] = []
         self._stopping = False
-        self._sweep_at = 0.0
+        self._sweep_at = 0.0  # on the monotonic clock: the other one may be set back
         self._sweep_queued = False
         self._last_peer: Connection | None = None
         self._bystanders_until = 0.0
@@ -139,8 +139,7 @@ class Server:
             timeout = max(timeout, _YIELD_SECONDS)
         due = self._store.next_expiry()
         if due is not None and not self._sweep_queued:
-            now = time.time()
-            timeout = min(timeout, max(0.0, due - now, self._sweep_at - now))
+            timeout = min(timeout, max(0.0, due - time.time(), self._sweep_at - time.monotonic()))
         return timeout
 
     # Requests.
@@ -202,9 +201,10 @@ class Server:
     # Writes.
 
     def _queue_sweep(self) -> None:
+        if self._sweep_queued or self._stopping:
+            return
         due = self._store.next_expiry()
-        now = time.time()
-        if due is not None and due <= now and now >= self._sweep_at and not self._sweep_queued and not self._stopping:
+        if due is not None and due <= time.time() and self._sweep_at <= time.monotonic():
             self._sweep_queued = True
             self._queue.append((None, _SWEEP, 0))
 
@@ -293,7 +293,7 @@ class Server:
         if self._sweep_queued and any(isinstance(operation, operations.Sweep) for _, operation, _ in members):
             self._sweep_queued = False
             if error is not None or not group.swept:
-                self._sweep_at = time.time() + _SWEEP_RETRY_SECONDS
+                self._sweep_at = time.monotonic() + _SWEEP_RETRY_SECONDS
         if error is not None:
             self._failed(group, members, error)
             return
@@ -326,7 +326,7 @@ class Server:
     def _refuse_all(self, error: DataStoreError) -> None:
         refused = self._take(len(self._queue))
         self._sweep_queued = False
-        self._sweep_at = time.time() + _SWEEP_RETRY_SECONDS
+        self._sweep_at = time.monotonic() + _SWEEP_RETRY_SECONDS
         self._refuse_members(refused, error)
 
     def _refuse_members(self, members: list[Member], error: DataStoreError) -> None:

@@ -10,7 +10,7 @@ from kvclient import StoreCorruptError
 from kvd.engine.jsonfile import file
 from kvd.server.server import Server
 from kvd.server.upkeep import Upkeep
-from kvd.store.operations import Create, Sweep
+from kvd.store.operations import Create, Delete, Sweep
 from stores import Opened, create
 
 
@@ -138,4 +138,19 @@ class TestSweeps:
         loop.send(create("key2", 2))
 
         assert [[Sweep, Create], [Sweep]] == queued
+        assert 0 == len(loop.opened.store)
+
+    def test_sweeps_go_on_when_the_clock_is_set_back(self, loop, clock, monkeypatch):
+        """The pause behind a sweep that found nothing does not become as long as the step."""
+        loop.send(create("key1", 1, ttl=5))
+        loop.send(Delete("key1"))
+        clock.now += 5
+        assert loop.sweep_if_due()
+        clock.now -= 3600
+        loop.send(create("key2", 2, ttl=5))
+        clock.now += 5
+        later = time.monotonic() + 60
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+
+        assert loop.sweep_if_due()
         assert 0 == len(loop.opened.store)
