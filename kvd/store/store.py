@@ -49,6 +49,7 @@ class Group:
     durable: dict[str, tuple[int, int]] = field(default_factory=dict)
     heard: dict[str, tuple[int, Result]] = field(default_factory=dict)
     swept: list[tuple[float, str]] = field(default_factory=list)
+    """What sweeps took from the keys that are due; `fail` puts it back."""
     revision: int = 0
     cost: int = 0
     expires: bool = False
@@ -205,9 +206,10 @@ class Store:
                 break
             expires_at, key = due
             entry = self._engine.find(key)
-            if entry is not None and entry.expires_at == expires_at and key not in group.changes:
-                changes[key] = None
+            if entry is not None and entry.expires_at == expires_at:
                 group.swept.append(due)
+                if key not in group.changes:
+                    changes[key] = None
         return changes
 
     def _exists(self, key: str, group: Group, now: float) -> bool:

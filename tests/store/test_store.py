@@ -175,6 +175,16 @@ class TestExpiry:
 
         assert b"1" == opened.read("a")
 
+    def test_key_stays_due_when_its_sweep_is_not_written(self, opened, clock):
+        """Also one that is created anew in the group that fails."""
+        opened.do(create("a", ttl=5), create("b", ttl=5))
+        clock.now += 5
+        group = opened.store.decide([create("a"), Sweep(10)])
+        opened.store.fail(group)
+        opened.do(Sweep(10))
+
+        assert 0 == len(opened.store)
+
     def test_heap_does_not_grow_with_stale_times(self, opened):
         """Creating and deleting the same key for ever takes bounded memory."""
         for _ in range(3000):
