@@ -285,5 +285,6 @@ class Store:
         return room < limit // 10 and dead > max(room, limit // 100)
 
     def compact(self) -> Compaction:
-        """Return the steps of a compaction; see `Engine.compact`."""
-        return self._engine.compact(self._clock(), self._outcomes.durable())
+        """Go through the steps of a compaction; see `Engine.compact`."""
+        # A generator of its own: what is committed before the first step has its outcome carried over, too.
+        yield from self._engine.compact(self._clock(), self._outcomes.durable())

@@ -331,6 +331,18 @@ class TestExactlyOnce:
         assert [1] == opened.do(create("a", id="c:7"))
         opened.engine.close()
 
+    def test_success_just_before_the_first_step_of_a_compaction_is_remembered(self, opened):
+        """A compaction that was asked for starts behind the commit that is due."""
+        steps = opened.store.compact()
+        opened.do(create("a", id="c:7"))
+        for job in steps:
+            if job is not None:
+                job.run()
+        opened = opened.reopened()
+
+        assert [1] == opened.do(create("a", id="c:7"))
+        opened.engine.close()
+
     def test_older_number_is_refused(self, opened):
         """A client's number only rises."""
         opened.do(create("a", id="c:7"))
