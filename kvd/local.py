@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from os import PathLike, fspath, getpid
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +13,7 @@ from typing import Any, Self
 
 from kvclient.errors import DataStoreError, StoreFullError, StoreLockedError
 from kvclient.rules import check_key, check_ttl, encode_items, encode_value
-from kvd.engine import EngineFailure
+from kvd.engine import DiskJob, EngineFailure
 from kvd.engine.jsonfile.file import JsonFile
 from kvd.settings import Settings
 from kvd.store.operations import Create, Delete, Operation, Sweep
@@ -174,18 +175,17 @@ class LocalDataStore:
 
     def _compact(self) -> None:
         """Run a compaction from start to end; reads go on between its steps."""
-        steps = self._store.compact()
-        try:
-            while True:
-                with self._state:
-                    job = next(steps)
-                if job is not None:
-                    job.run()
-        except StopIteration:
-            pass
-        except (OSError, StoreFullError) as error:
-            steps.close()
-            log.warning("the compaction of %s was given up: %s", self._engine.path, error)
+        failure: Exception | None = None
+        with closing(self._store.compact()) as steps:
+            try:
+                while True:
+                    with self._state:
+                        job = next(steps) if failure is None else steps.throw(failure)
+                    failure = None if job is None else _failure(job)
+            except StopIteration:
+                pass
+            except (OSError, StoreFullError) as error:
+                log.warning("the compaction of %s was given up: %s", self._engine.path, error)
 
     def _keep_up(self) -> None:
         """Sweep expired keys, and sync if that is done in intervals, until the store is closed."""
@@ -196,3 +196,12 @@ class LocalDataStore:
                     self._carry_out([_Waiting(_SWEEP)])
                 if self._interval:
                     self._engine.sync()
+
+
+def _failure(job: DiskJob) -> Exception | None:
+    """Run a part of a compaction and return the exception that ended it, for the compaction to handle."""
+    try:
+        job.run()
+    except Exception as error:  # noqa: BLE001  # thrown into the compaction
+        return error
+    return None

@@ -217,10 +217,10 @@ class Server:
                 self._refuse_all(self._upkeep.interference)
                 return
             group = self._store.decide([operation for _, operation, _ in self._next_members()])
-            decided = len(group.results)
-            if decided == 0 and not self._make_room():
+            if not group.results:
+                self._upkeep.start_compaction()
                 return
-            self._group, self._members = group, self._take(decided)
+            self._group, self._members = group, self._take(len(group.results))
             # On a fast disk, and without somebody who only reads, a thread's wake-up would take half as long as a sync.
             beside = self._write_seconds >= _SLOW_DISK_SECONDS or time.monotonic() < self._bystanders_until
             if group.staged is not None and beside and self._waits_for_disk:
@@ -255,17 +255,6 @@ class Server:
             taken, self._queue = self._queue[:count], self._queue[count:]
             self._queued_bytes -= sum(size for _, _, size in taken)
         return taken
-
-    def _make_room(self) -> bool:
-        """Have a compaction make room for the first in the queue; False while it has to wait for that."""
-        if self._upkeep.compaction_failed:
-            ((peer, _, _),) = self._take(1)
-            self._refuse(
-                peer, StoreFullError("The data file is full, and could not be compacted. Nothing was changed.")
-            )
-            return True
-        self._upkeep.start_compaction()
-        return False
 
     def _written_beside(self, error: BaseException | None) -> None:
         self._hold(time.monotonic())

@@ -26,6 +26,8 @@ from kvd.store.outcomes import Outcomes, Result, recall, split_id
 
 # Where less than this is left for the records of what a sweep removes, a compaction does its work.
 _SWEEP_BYTES = 256
+# A compaction that failed, for want of room on the disk, say, is not tried again for so long.
+_FAILED_SECONDS = 10.0
 
 
 class Limits(NamedTuple):
@@ -72,6 +74,7 @@ class Store:
         self._clock = clock
         self._expiry = Expiry(engine.expiring())
         self._outcomes = Outcomes(engine.outcomes)
+        self._compact_from = 0.0
 
     def __len__(self) -> int:
         """Return the number of keys, expired ones that were not swept yet included."""
@@ -223,7 +226,11 @@ class Store:
         room = self._engine.room(removing=removing)
         if needed <= room:
             return
-        if needed <= room + self._engine.reclaimable or self._has_expired(now) or group.cost:
+        if group.cost:
+            raise _Waits
+        if needed <= room + self._engine.reclaimable or self._has_expired(now):
+            if self.compaction_failed:
+                raise StoreFullError("The data file is full, and could not be compacted. Nothing was changed.")
             raise _Waits
         raise StoreFullError(
             f"The data file would pass its limit of {self._limits.max_file_bytes} bytes (setting max_file_bytes), "
@@ -273,8 +280,15 @@ class Store:
         """Return when a key may expire next, in Unix seconds: time for a `Sweep`."""
         return self._expiry.next()
 
+    @property
+    def compaction_failed(self) -> bool:
+        """Whether a compaction failed just now, so that waiting for another is of no use."""
+        return time.monotonic() < self._compact_from
+
     def compaction_due(self) -> bool:
         """Tell whether so much of the file is dead, or so little of it free, that a compaction is worth its cost."""
+        if self.compaction_failed:
+            return False
         dead = self._engine.reclaimable
         if dead >= self._limits.compact_min_bytes and dead >= self._limits.compact_share * self._engine.used_bytes:
             return True
@@ -285,6 +299,13 @@ class Store:
         return room < limit // 10 and dead > max(room, limit // 100)
 
     def compact(self) -> Compaction:
-        """Go through the steps of a compaction; see `Engine.compact`."""
+        """Go through the steps of a compaction; see `Engine.compact`.
+
+        After one that failed none is due for a while, and what needs the room is refused.
+        """
         # A generator of its own: what is committed before the first step has its outcome carried over, too.
-        yield from self._engine.compact(self._clock(), self._outcomes.durable())
+        try:
+            yield from self._engine.compact(self._clock(), self._outcomes.durable())
+        except Exception:
+            self._compact_from = time.monotonic() + _FAILED_SECONDS
+            raise

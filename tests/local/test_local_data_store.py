@@ -15,6 +15,7 @@ from kvclient import (
     InvalidValueError,
     KeyExistsError,
     KeyNotFoundError,
+    StoreFullError,
     StoreLockedError,
 )
 from kvd import LocalDataStore
@@ -140,6 +141,26 @@ class TestThreads:
             assert 201 == len(store)
         with LocalDataStore(path) as store:
             assert 201 == len(store)
+
+
+class TestFailures:
+    @pytest.mark.timeout(30)
+    def test_full_file_that_cannot_be_compacted_refuses(self, path, caplog):
+        """A create raises StoreFullError, a delete is carried out, and the compaction is not tried at each of them."""
+        with LocalDataStore(path, max_file_bytes=20_000, sync="never") as store:
+            path.with_name("local.json.compacting").mkdir()
+            store.create("a", 1)
+
+            def fill():
+                for number in range(1000):
+                    store.create(f"k{number}", "x" * 1000)
+                    store.delete(f"k{number}")
+
+            for _ in range(3):
+                with pytest.raises(StoreFullError, match="could not be compacted"):
+                    fill()
+            store.delete("a")
+        assert 1 == caplog.text.count("was given up")
 
 
 class TestLock:

@@ -1,5 +1,7 @@
 """The store on a real data file, with a clock that the tests move."""
 
+import time
+
 import pytest
 
 from kvclient import (
@@ -300,6 +302,30 @@ class TestFullFile:
         assert [] == waiting.results
         assert isinstance(opened.do(create("new", value))[0], int)
         assert 1 == len(opened.store)
+        opened.engine.close()
+
+    def test_compaction_that_fails_is_followed_by_a_pause(self, directory, clock, monkeypatch):
+        """Meanwhile none is due, and what needs its room is refused instead of waiting; what fits is carried out."""
+        opened = Opened(directory / "full.json", clock, max_file_bytes=8192, compact_min_bytes=1)
+        number = 0
+        while opened.store.decide([create(f"key{number}", b"1" * 500)]).results:
+            opened.do(create(f"key{number}", b"1" * 500), Delete(f"key{number}"))
+            number += 1
+        opened.path.with_name("full.json.compacting").mkdir()
+        with pytest.raises(OSError, match="compacting"):
+            opened.compact()
+
+        assert not opened.store.compaction_due()
+        refused, done = opened.do(create("large", b"1" * 500), create("a"))
+        assert isinstance(refused, StoreFullError)
+        assert "could not be compacted" in str(refused)
+        assert isinstance(done, int)
+
+        opened.path.with_name("full.json.compacting").rmdir()
+        later = time.monotonic() + 60
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+        assert opened.store.compaction_due()
+        assert isinstance(opened.do(create("large", b"1" * 500))[0], int)
         opened.engine.close()
 
 
