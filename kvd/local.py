@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kvclient.errors import DataStoreError, StoreFullError, StoreLockedError
+from kvclient.errors import DataStoreError, StoreLockedError
 from kvclient.rules import check_key, check_ttl, encode_items, encode_value
 from kvd.engine import DiskJob, EngineFailure
 from kvd.engine.jsonfile.file import JsonFile
@@ -87,6 +87,7 @@ class LocalDataStore:
         self._check_usable()
         check_key(key)
         with self._state:
+            self._check_usable()  # another thread may have closed it
             value, _ = self._store.read(key)
         return json.loads(value)
 
@@ -174,7 +175,10 @@ class LocalDataStore:
             self._store.finish(group)
 
     def _compact(self) -> None:
-        """Run a compaction from start to end; reads go on between its steps."""
+        """Run a compaction from start to end; reads go on between its steps.
+
+        What makes it fail makes the next write fail, too, if it is more than want of room. What came before is done.
+        """
         failure: Exception | None = None
         with closing(self._store.compact()) as steps:
             try:
@@ -184,7 +188,7 @@ class LocalDataStore:
                     failure = None if job is None else _failure(job)
             except StopIteration:
                 pass
-            except (OSError, StoreFullError) as error:
+            except (OSError, DataStoreError, EngineFailure) as error:
                 log.warning("the compaction of %s was given up: %s", self._engine.path, error)
 
     def _keep_up(self) -> None:
@@ -195,7 +199,11 @@ class LocalDataStore:
                 if due is not None and due <= self._clock():
                     self._carry_out([_Waiting(_SWEEP)])
                 if self._interval:
-                    self._engine.sync()
+                    try:
+                        self._engine.sync()
+                    except EngineFailure as error:
+                        log.warning("%s", error)
+                        return  # nothing can be written any more
 
 
 def _failure(job: DiskJob) -> Exception | None:

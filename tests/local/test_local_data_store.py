@@ -1,5 +1,6 @@
 """`LocalDataStore`: the store in this process."""
 
+import errno
 import json
 import os
 import subprocess
@@ -15,10 +16,13 @@ from kvclient import (
     InvalidValueError,
     KeyExistsError,
     KeyNotFoundError,
+    StoreCorruptError,
     StoreFullError,
     StoreLockedError,
 )
 from kvd import LocalDataStore
+from kvd.engine.jsonfile import snapshot
+from kvd.engine.jsonfile.file import JsonFile
 from processes import KVD, environment, wait_until
 
 
@@ -161,6 +165,43 @@ class TestFailures:
                     fill()
             store.delete("a")
         assert 1 == caplog.text.count("was given up")
+
+    @pytest.mark.parametrize(
+        ("happens", "error"), [("interference", StoreCorruptError), ("disk error", DataStoreError)]
+    )
+    def test_compaction_that_fails_does_not_undo_what_came_before_it(self, path, monkeypatch, happens, error):
+        """The delete that made it due has been carried out; what made it fail shows at the next write."""
+
+        def interfere(*_):
+            path.rename(path.with_name("elsewhere"))
+            publish(*_)
+
+        def fail(*_):
+            raise OSError(errno.EIO, "Input/output error")
+
+        publish = JsonFile._publish
+        with LocalDataStore(path, compact_min_bytes=1000, compact_share=0.1) as store:
+            store.create("a", "x" * 2000)
+            if happens == "interference":
+                monkeypatch.setattr(JsonFile, "_publish", interfere)
+            else:
+                monkeypatch.setattr(snapshot, "sync_directory", fail)
+            store.delete("a")
+
+            with pytest.raises(KeyNotFoundError):
+                store.read("a")
+            with pytest.raises(error, match=str(path)) as caught:
+                store.create("b", 1)
+            assert error is type(caught.value)
+
+    def test_store_that_another_thread_closes_is_closed_for_a_read_under_way(self, path, monkeypatch):
+        """The error says so, however far the read has come."""
+        store = LocalDataStore(path)
+        store.create("a", 1)
+        monkeypatch.setattr("kvd.local.check_key", lambda _: store.close())
+
+        with pytest.raises(DataStoreError, match="closed"):
+            store.read("a")
 
 
 class TestLock:
