@@ -139,9 +139,13 @@ class LocalDataStore:
         with self._commit:
             if waiting.result is None:
                 self._check_usable()
-                with self._state:
-                    taken, self._queue = self._queue, []
-                self._carry_out(taken)
+                taken: list[_Waiting] = []
+                try:
+                    with self._state:
+                        taken, self._queue = self._queue, []
+                    self._carry_out(taken)
+                finally:
+                    _tell_of_interruption(taken)
         assert waiting.result is not None
         if isinstance(waiting.result, DataStoreError):
             raise waiting.result
@@ -213,3 +217,12 @@ def _failure(job: DiskJob) -> Exception | None:
     except Exception as error:  # noqa: BLE001  # thrown into the compaction
         return error
     return None
+
+
+def _tell_of_interruption(taken: Sequence[_Waiting]) -> None:
+    """Give those an answer who have none, because an exception, such as a KeyboardInterrupt, ended their group."""
+    for waiting in taken:
+        if waiting.result is None:
+            waiting.result = DataStoreError(
+                "The write was interrupted in another thread. It may have been carried out."
+            )

@@ -194,6 +194,42 @@ class TestFailures:
                 store.create("b", 1)
             assert error is type(caught.value)
 
+    def test_interrupted_write_is_an_error_for_all_who_share_it(self, path):
+        """The thread that was writing gets the KeyboardInterrupt, the others are told; and writing goes on."""
+        ended = {}
+
+        def create(key):
+            try:
+                ended[key] = store.create(key, 1)
+            except (DataStoreError, AssertionError, KeyboardInterrupt) as error:
+                ended[key] = error
+
+        with LocalDataStore(path) as store:
+            write = store._store.write
+            writers = [threading.Thread(target=create, args=(f"k{number}",)) for number in range(4)]
+
+            def hold(group):
+                store._store.write = interrupt
+                for writer in writers[1:]:
+                    writer.start()
+                wait_until(lambda: len(store._queue) == 3)
+                write(group)
+
+            def interrupt(_):
+                store._store.write = write
+                raise KeyboardInterrupt
+
+            store._store.write = hold
+            writers[0].start()
+            for writer in writers:
+                writer.join()
+
+            assert 1 == ended.pop("k0")
+            assert ["DataStoreError", "DataStoreError", "KeyboardInterrupt"] == sorted(
+                type(error).__name__ for error in ended.values()
+            )
+            assert 2 == store.create("later", 1)
+
     def test_store_that_another_thread_closes_is_closed_for_a_read_under_way(self, path, monkeypatch):
         """The error says so, however far the read has come."""
         store = LocalDataStore(path)
