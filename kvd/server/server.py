@@ -178,6 +178,8 @@ class Server:
                 peer.reply(DONE)
             case Status():
                 peer.reply(status_reply(self._describe()))
+            case Compact() if self._upkeep.interference is not None:
+                self._refuse(peer, self._upkeep.interference)
             case Compact():
                 self._upkeep.start_compaction()
                 peer.reply(DONE)

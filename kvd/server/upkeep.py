@@ -56,8 +56,8 @@ class Upkeep:
         return self._job is not None and self._job.alone
 
     def start_compaction(self) -> None:
-        """Start a compaction if none is under way."""
-        if self._compaction is None:
+        """Start a compaction if none is under way, and the file may be written."""
+        if self._compaction is None and self.interference is None:
             self._compaction = self._store.compact()
 
     def look(self, *, committing: bool) -> None:
@@ -76,7 +76,7 @@ class Upkeep:
             self._next_sync = now + _SYNC_SECONDS
             self._syncing = True
             self._worker.submit(self._engine.sync, self._synced)
-        if self._compaction is None and self.interference is None and self._store.compaction_due():
+        if self._compaction is None and self._store.compaction_due():
             self.start_compaction()
 
     def _synced(self, error: BaseException | None) -> None:
@@ -91,13 +91,16 @@ class Upkeep:
                 self.interfered(error)
 
     def interfered(self, error: StoreCorruptError) -> None:
-        """Stop all writing, because another program changed the file, and save what is known of it."""
+        """Stop all writing, because another program changed the file, and save once what is known of it."""
+        if self.interference is not None:
+            return
         log.error("%s", error)
         if self._compaction is not None and not self._job_running:
             self._end_compaction()
         try:
             saved = f"What the daemon held is saved in {self._engine.rescue(self._beat)}."
-        except OSError as failure:
+        except Exception as failure:
+            log.exception("the rescue failed")
             saved = f"What the daemon holds could not be saved: {failure}."
         self.interference = StoreCorruptError(f"{error} {saved} Put the right file in place and restart the daemon.")
         log.error("%s", self.interference)

@@ -154,3 +154,32 @@ class TestSweeps:
 
         assert loop.sweep_if_due()
         assert 0 == len(loop.opened.store)
+
+
+class TestInterference:
+    def test_compaction_that_is_asked_for_afterwards_saves_nothing_again(self, loop):
+        """It is not even begun."""
+        loop.send(create("key1", 1))
+        loop.opened.path.unlink()
+        loop.upkeep.look(committing=False)
+        loop.upkeep.start_compaction()
+        loop.upkeep.step(committing=False)
+        loop.upkeep.interfered(StoreCorruptError("The data file was replaced."))
+
+        assert not loop.upkeep.compacting
+        assert 1 == len(list(loop.opened.path.parent.glob("*.rescued-*")))
+
+    def test_rescue_that_fails_leaves_the_daemon_serving(self, loop, monkeypatch):
+        """Whatever goes wrong in it, writes are refused and reads go on."""
+
+        def fail(_):
+            raise AssertionError("no such entry")
+
+        monkeypatch.setattr(loop.opened.engine, "rescue", fail)
+        loop.send(create("key1", 1))
+        loop.opened.path.unlink()
+        (refused,) = loop.send(create("key2", 2))
+
+        assert "StoreCorruptError" == refused["error"]
+        assert "no such entry" in refused["message"]
+        assert 1 == loop.opened.read("key1")
