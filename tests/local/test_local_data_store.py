@@ -70,6 +70,33 @@ class TestOperations:
             assert ("a",) == caught.value.keys
             assert 0 == len(store)
 
+    @pytest.mark.parametrize("kind", [lambda value: [value], lambda value: (value,), lambda value: {"a": value}])
+    def test_values_nest_190_deep(self, path, kind):
+        """What is deeper could not be told to a daemon, nor always be read again."""
+        deep = 1
+        for _ in range(190):
+            deep = kind(deep)
+        with LocalDataStore(path) as store:
+            store.create("deep", deep)
+            store.batch_create({"deep2": deep})
+            for call in (
+                lambda: store.create("a", kind(deep)),
+                lambda: store.batch_create({"fine": 1, "a": kind(deep)}),
+            ):
+                with pytest.raises(InvalidValueError, match="190") as caught:
+                    call()
+                assert ("a",) == caught.value.keys
+
+            assert json.loads(json.dumps(deep)) == store.read("deep") == store.read("deep2")
+
+    def test_brackets_are_no_nesting(self, path):
+        """A value may have any number of arrays and objects beside each other, and of brackets in strings."""
+        value = [[{}]] * 300 + ["[{" * 300]
+        with LocalDataStore(path) as store:
+            store.create("a", value)
+
+            assert value == store.read("a")
+
     @pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), "5", True])
     def test_invalid_ttl_is_refused(self, path, ttl):
         """A TTL is a finite number above 0."""
