@@ -304,8 +304,10 @@ class Store:
         After one that failed none is due for a while, and what needs the room is refused.
         """
         # A generator of its own: what is committed before the first step has its outcome carried over, too.
+        now = self._clock()
         try:
-            yield from self._engine.compact(self._clock(), self._outcomes.durable())
+            yield from self._engine.compact(now, self._outcomes.durable())
         except Exception:
             self._compact_from = time.monotonic() + _FAILED_SECONDS
             raise
+        self._expiry.drop(now)

@@ -196,6 +196,21 @@ class TestExpiry:
 
         assert len(opened.store._expiry._heap) < 2000
 
+    def test_keys_that_a_compaction_drops_no_longer_count(self, opened, clock):
+        """The heap stays as small as without compactions, which remove expired keys before a sweep does."""
+        for number in range(3):
+            opened.do(Create({f"k{number}.{n}": b"1" for n in range(1000)}, ttl=5))
+            clock.now += 5
+            opened.do(create(f"stays{number}", ttl=1000))
+            opened.compact()
+            assert number + 1 == len(opened.store)
+        opened.do(*[Sweep(1000)] * 3)
+        assert 3 == len(opened.store._expiry)
+        for _ in range(1500):
+            opened.do(create("a", ttl=1000), Delete("a"))
+
+        assert len(opened.store._expiry._heap) < 1100
+
     @pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), 10**400, "5", True])
     def test_invalid_ttl_is_refused(self, opened, ttl):
         """A TTL is a finite number of seconds above 0; nothing is written otherwise."""
