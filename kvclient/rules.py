@@ -7,8 +7,9 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]  # typeshed lacks the first
-from typing import cast
+from typing import Any, cast
 
 from kvclient.errors import (
     DataStoreError,
@@ -21,6 +22,10 @@ from kvclient.errors import (
 
 # Unicode category Cc (C0, DEL, C1) and Cs (surrogates, which UTF-8 cannot carry).
 _forbidden_in_keys = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
+
+MAX_NESTING = 190
+"""So deep may arrays and objects nest: what the daemon's parser takes as part of a request, with something to spare."""
+_SCALARS, _CONTAINERS = frozenset({str, int, float, bool, type(None)}), (dict, list, tuple)
 
 # json.JSONEncoder.encode makes such an encoder anew at each call, which is half its time for a short value. Without
 # `markers` (the first argument) what contains itself is found to be nested too deeply.
@@ -68,12 +73,28 @@ def _to_json(value: object) -> bytes:
     return "".join(_chunks(value, 0)).encode()
 
 
+def _is_too_deep(value: object, encoded: bytes, most: int) -> bool:
+    """Tell whether a value nests more than `most` deep. Only one with as many brackets is gone through."""
+    if len(encoded) <= 2 * most or encoded.count(b"[") + encoded.count(b"{") <= most:
+        return False
+    parts: list[Any] = [value]
+    for _ in range(most + 1):
+        if _SCALARS.issuperset(map(type, parts)):
+            return False
+        containers = [part for part in parts if isinstance(part, _CONTAINERS)]
+        parts = list(chain.from_iterable([c.values() if isinstance(c, dict) else c for c in containers]))
+    return True
+
+
 def encode_value(value: object, key: str | None = None) -> bytes:
     """Return `value` as compact UTF-8 JSON, or raise `InvalidValueError`; `key` is for its message."""
+    reason = f"it is nested more than {MAX_NESTING} deep, or contains itself"
     try:
-        return _to_json(value)
+        encoded = _to_json(value)
+        if not _is_too_deep(value, encoded, MAX_NESTING):
+            return encoded
     except RecursionError:
-        reason = "it is nested too deeply, or contains itself"
+        pass
     except UnicodeEncodeError as error:
         reason = f"a string in it holds a lone surrogate ({error.object[error.start]!a})"
     except (TypeError, ValueError) as error:
@@ -110,7 +131,9 @@ def encode_batch(items: object) -> bytes:
     """Return the items of a batch as one JSON object. Raises as `encode_items`."""
     if type(items) is dict and all_valid(items):
         try:
-            return _to_json(items)
+            encoded = _to_json(items)
+            if not _is_too_deep(items, encoded, MAX_NESTING + 1):
+                return encoded
         except (RecursionError, TypeError, ValueError):
             pass  # which key's value it is shows one by one
     return b"{%s}" % b",".join(b"%s:%s" % (_to_json(key), value) for key, value in encode_items(items).items())

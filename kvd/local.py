@@ -5,14 +5,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from os import PathLike, fspath, getpid
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kvclient.errors import DataStoreError, StoreFullError, StoreLockedError
+from kvclient.errors import DataStoreError, StoreLockedError
 from kvclient.rules import check_key, check_ttl, encode_items, encode_value
-from kvd.engine import EngineFailure
+from kvd.engine import DiskJob, EngineFailure
 from kvd.engine.jsonfile.file import JsonFile
 from kvd.settings import Settings
 from kvd.store.operations import Create, Delete, Operation, Sweep
@@ -86,6 +87,7 @@ class LocalDataStore:
         self._check_usable()
         check_key(key)
         with self._state:
+            self._check_usable()  # another thread may have closed it
             value, _ = self._store.read(key)
         return json.loads(value)
 
@@ -137,9 +139,13 @@ class LocalDataStore:
         with self._commit:
             if waiting.result is None:
                 self._check_usable()
-                with self._state:
-                    taken, self._queue = self._queue, []
-                self._carry_out(taken)
+                taken: list[_Waiting] = []
+                try:
+                    with self._state:
+                        taken, self._queue = self._queue, []
+                    self._carry_out(taken)
+                finally:
+                    _tell_of_interruption(taken)
         assert waiting.result is not None
         if isinstance(waiting.result, DataStoreError):
             raise waiting.result
@@ -173,19 +179,21 @@ class LocalDataStore:
             self._store.finish(group)
 
     def _compact(self) -> None:
-        """Run a compaction from start to end; reads go on between its steps."""
-        steps = self._store.compact()
-        try:
-            while True:
-                with self._state:
-                    job = next(steps)
-                if job is not None:
-                    job.run()
-        except StopIteration:
-            pass
-        except (OSError, StoreFullError) as error:
-            steps.close()
-            log.warning("the compaction of %s was given up: %s", self._engine.path, error)
+        """Run a compaction from start to end; reads go on between its steps.
+
+        What makes it fail makes the next write fail, too, if it is more than want of room. What came before is done.
+        """
+        failure: Exception | None = None
+        with closing(self._store.compact()) as steps:
+            try:
+                while True:
+                    with self._state:
+                        job = next(steps) if failure is None else steps.throw(failure)
+                    failure = None if job is None else _failure(job)
+            except StopIteration:
+                pass
+            except (OSError, DataStoreError, EngineFailure) as error:
+                log.warning("the compaction of %s was given up: %s", self._engine.path, error)
 
     def _keep_up(self) -> None:
         """Sweep expired keys, and sync if that is done in intervals, until the store is closed."""
@@ -195,4 +203,26 @@ class LocalDataStore:
                 if due is not None and due <= self._clock():
                     self._carry_out([_Waiting(_SWEEP)])
                 if self._interval:
-                    self._engine.sync()
+                    try:
+                        self._engine.sync()
+                    except EngineFailure as error:
+                        log.warning("%s", error)
+                        return  # nothing can be written any more
+
+
+def _failure(job: DiskJob) -> Exception | None:
+    """Run a part of a compaction and return the exception that ended it, for the compaction to handle."""
+    try:
+        job.run()
+    except Exception as error:  # noqa: BLE001  # thrown into the compaction
+        return error
+    return None
+
+
+def _tell_of_interruption(taken: Sequence[_Waiting]) -> None:
+    """Give those an answer who have none, because an exception, such as a KeyboardInterrupt, ended their group."""
+    for waiting in taken:
+        if waiting.result is None:
+            waiting.result = DataStoreError(
+                "The write was interrupted in another thread. It may have been carried out."
+            )

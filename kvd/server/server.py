@@ -28,6 +28,7 @@ from kvd.server.upkeep import Upkeep
 from kvd.server.worker import Wakeup, Worker
 from kvd.store import operations
 from kvd.store.operations import Operation
+from kvd.store.outcomes import Result
 from kvd.store.store import Group, Store
 
 log = logging.getLogger(__name__)
@@ -84,7 +85,7 @@ class Server:
         self._group: Group | None = None
         self._members: list[Member] = []
         self._stopping = False
-        self._sweep_at = 0.0
+        self._sweep_at = 0.0  # on the monotonic clock: the other one may be set back
         self._sweep_queued = False
         self._last_peer: Connection | None = None
         self._bystanders_until = 0.0
@@ -138,8 +139,7 @@ class Server:
             timeout = max(timeout, _YIELD_SECONDS)
         due = self._store.next_expiry()
         if due is not None and not self._sweep_queued:
-            now = time.time()
-            timeout = min(timeout, max(0.0, due - now, self._sweep_at - now))
+            timeout = min(timeout, max(0.0, due - time.time(), self._sweep_at - time.monotonic()))
         return timeout
 
     # Requests.
@@ -178,6 +178,8 @@ class Server:
                 peer.reply(DONE)
             case Status():
                 peer.reply(status_reply(self._describe()))
+            case Compact() if self._upkeep.interference is not None:
+                self._refuse(peer, self._upkeep.interference)
             case Compact():
                 self._upkeep.start_compaction()
                 peer.reply(DONE)
@@ -187,6 +189,12 @@ class Server:
                 self._stopping = True
         return None
 
+    def _answer(self, peer: Connection | None, result: Result) -> None:
+        if not isinstance(result, int):
+            self._refuse(peer, result)
+        elif peer is not None:
+            peer.reply(write_reply(result))
+
     def _refuse(self, peer: Connection | None, error: DataStoreError) -> None:
         log.debug("refused: %s: %s", type(error).__name__, error)
         if peer is not None:
@@ -195,9 +203,10 @@ class Server:
     # Writes.
 
     def _queue_sweep(self) -> None:
+        if self._sweep_queued or self._stopping:
+            return
         due = self._store.next_expiry()
-        now = time.time()
-        if due is not None and due <= now and now >= self._sweep_at and not self._sweep_queued and not self._stopping:
+        if due is not None and due <= time.time() and self._sweep_at <= time.monotonic():
             self._sweep_queued = True
             self._queue.append((None, _SWEEP, 0))
 
@@ -210,10 +219,10 @@ class Server:
                 self._refuse_all(self._upkeep.interference)
                 return
             group = self._store.decide([operation for _, operation, _ in self._next_members()])
-            decided = len(group.results)
-            if decided == 0 and not self._make_room():
+            if not group.results:
+                self._upkeep.start_compaction()
                 return
-            self._group, self._members = group, self._take(decided)
+            self._group, self._members = group, self._take(len(group.results))
             # On a fast disk, and without somebody who only reads, a thread's wake-up would take half as long as a sync.
             beside = self._write_seconds >= _SLOW_DISK_SECONDS or time.monotonic() < self._bystanders_until
             if group.staged is not None and beside and self._waits_for_disk:
@@ -249,17 +258,6 @@ class Server:
             self._queued_bytes -= sum(size for _, _, size in taken)
         return taken
 
-    def _make_room(self) -> bool:
-        """Have a compaction make room for the first in the queue; False while it has to wait for that."""
-        if self._upkeep.compaction_failed:
-            ((peer, _, _),) = self._take(1)
-            self._refuse(
-                peer, StoreFullError("The data file is full, and could not be compacted. Nothing was changed.")
-            )
-            return True
-        self._upkeep.start_compaction()
-        return False
-
     def _written_beside(self, error: BaseException | None) -> None:
         self._hold(time.monotonic())
         self._written(error)
@@ -285,16 +283,13 @@ class Server:
         self._group, self._members = None, []
         if self._sweep_queued and any(isinstance(operation, operations.Sweep) for _, operation, _ in members):
             self._sweep_queued = False
-            if not group.swept:
-                self._sweep_at = time.time() + _SWEEP_RETRY_SECONDS
+            if error is not None or not group.swept:
+                self._sweep_at = time.monotonic() + _SWEEP_RETRY_SECONDS
         if error is not None:
             self._failed(group, members, error)
             return
         for (peer, _, _), result in zip(members, group.results, strict=True):
-            if not isinstance(result, int):
-                self._refuse(peer, result)
-            elif peer is not None:
-                peer.reply(write_reply(result))
+            self._answer(peer, result)
         # Before anything else is received, and while the clients wake up.
         self._store.finish(group)
 
@@ -310,21 +305,26 @@ class Server:
                 if len(removals) < len(members):  # they may fit where the others did not
                     members = [member for member in members if isinstance(member[1], operations.Create)]
                     self._queue[:0] = removals
+                    self._sweep_queued = any(isinstance(operation, operations.Sweep) for _, operation, _ in removals)
                     self._queued_bytes += sum(size for _, _, size in removals)
             case EngineFailure():
                 self._upkeep.failure = error
                 error = DataStoreError(f"{error} Whether this operation was carried out is uncertain.")
             case _:
                 raise error
-        for peer, _, _ in members:
-            self._refuse(peer, error)
+        self._refuse_members(members, error)
 
     def _refuse_all(self, error: DataStoreError) -> None:
         refused = self._take(len(self._queue))
         self._sweep_queued = False
-        self._sweep_at = time.time() + _SWEEP_RETRY_SECONDS
-        for peer, _, _ in refused:
-            self._refuse(peer, error)
+        self._sweep_at = time.monotonic() + _SWEEP_RETRY_SECONDS
+        self._refuse_members(refused, error)
+
+    def _refuse_members(self, members: list[Member], error: DataStoreError) -> None:
+        """Refuse what could not be written. What was carried out before, and is only asked again, is answered so."""
+        for peer, operation, _ in members:
+            outcome = self._store.recall(operation)
+            self._answer(peer, error if outcome is None else outcome)
 
 
 def _encode(value: object, key: str) -> bytes:

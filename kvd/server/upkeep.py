@@ -15,8 +15,6 @@ _SYNC_SECONDS = 1.0
 # What is not urgent is looked at so often: whether the file is still ours, whether a compaction is worth it, and the
 # watchdog. Within a second somebody else's hand on the file must be noticed.
 _LOOK_SECONDS = 0.5
-# A compaction that failed, for want of room on the disk, say, is not tried again for so long.
-_FAILED_SECONDS = 10.0
 
 
 class Upkeep:
@@ -36,7 +34,6 @@ class Upkeep:
         self._job: DiskJob | None = None
         self._job_running = False
         self._syncing = False
-        self._compact_from = 0.0
         self.failure: EngineFailure | None = None
         """Why the daemon has to end."""
         self.interference: StoreCorruptError | None = None
@@ -46,11 +43,6 @@ class Upkeep:
     def compacting(self) -> bool:
         """Whether a compaction is under way."""
         return self._compaction is not None
-
-    @property
-    def compaction_failed(self) -> bool:
-        """Whether a compaction was given up just now, so that waiting for another is of no use."""
-        return time.monotonic() < self._compact_from
 
     @property
     def due_at(self) -> float:
@@ -64,8 +56,8 @@ class Upkeep:
         return self._job is not None and self._job.alone
 
     def start_compaction(self) -> None:
-        """Start a compaction if none is under way."""
-        if self._compaction is None:
+        """Start a compaction if none is under way, and the file may be written."""
+        if self._compaction is None and self.interference is None:
             self._compaction = self._store.compact()
 
     def look(self, *, committing: bool) -> None:
@@ -84,8 +76,7 @@ class Upkeep:
             self._next_sync = now + _SYNC_SECONDS
             self._syncing = True
             self._worker.submit(self._engine.sync, self._synced)
-        held_off = self.compaction_failed or self.interference is not None
-        if self._compaction is None and not held_off and self._store.compaction_due():
+        if self._compaction is None and self._store.compaction_due():
             self.start_compaction()
 
     def _synced(self, error: BaseException | None) -> None:
@@ -100,13 +91,16 @@ class Upkeep:
                 self.interfered(error)
 
     def interfered(self, error: StoreCorruptError) -> None:
-        """Stop all writing, because another program changed the file, and save what is known of it."""
+        """Stop all writing, because another program changed the file, and save once what is known of it."""
+        if self.interference is not None:
+            return
         log.error("%s", error)
         if self._compaction is not None and not self._job_running:
             self._end_compaction()
         try:
             saved = f"What the daemon held is saved in {self._engine.rescue(self._beat)}."
-        except OSError as failure:
+        except Exception as failure:
+            log.exception("the rescue failed")
             saved = f"What the daemon holds could not be saved: {failure}."
         self.interference = StoreCorruptError(f"{error} {saved} Put the right file in place and restart the daemon.")
         log.error("%s", self.interference)
@@ -136,7 +130,6 @@ class Upkeep:
             self.interfered(failure)
         except (OSError, DataStoreError, EngineFailure) as failure:
             self._end_compaction()
-            self._compact_from = time.monotonic() + _FAILED_SECONDS
             log.warning("the compaction was given up: %s", failure)
             self._note(failure)
 

@@ -19,6 +19,7 @@ class Expiry:
         self._heap = list(expiring)
         heapq.heapify(self._heap)
         self._live = len(self._heap)
+        self._dropped_until = NEVER
 
     def __len__(self) -> int:
         """Return the number of keys that expire some day."""
@@ -31,7 +32,14 @@ class Expiry:
 
     def discard(self) -> None:
         """Note that one of the keys is gone or has another time; which one shows when it is due."""
-        self._live -= 1
+        self._live = max(0, self._live - 1)
+
+    def drop(self, until: float) -> None:
+        """Note that all keys are gone that had expired at `until`; how many shows when they are due.
+
+        One that was discarded before counts twice then. Too low a count is put right when the heap is made anew.
+        """
+        self._dropped_until = max(self._dropped_until, until)
 
     def overgrown(self) -> bool:
         """Tell whether so much is stale that the heap should be made anew."""
@@ -43,7 +51,11 @@ class Expiry:
 
     def due(self, now: float) -> tuple[float, str] | None:
         """Remove and return the next entry that is due at `now`, stale or not."""
-        return heapq.heappop(self._heap) if self._heap and self._heap[0][0] <= now else None
+        if not self._heap or self._heap[0][0] > now:
+            return None
+        if self._heap[0][0] <= self._dropped_until:
+            self.discard()
+        return heapq.heappop(self._heap)
 
     def put_back(self, entries: Iterable[tuple[float, str]]) -> None:
         """Return what `due` gave."""

@@ -16,14 +16,16 @@ Result = int | DataStoreError
 """The revision of a success, or why it was refused."""
 
 
-def recall(latest: tuple[int, Result], client: str, number: int) -> Result:
-    """Return the outcome of a request that is not new, given its client's `latest`.
+def recall(latest: tuple[int, Result] | None, client: str, number: int) -> Result | None:
+    """Return the outcome of a request, given its client's `latest`; None if the request is new.
 
-    Raises `RequestError` if the client has since sent another.
+    It is a `RequestError` if the client has since sent another.
     """
+    if latest is None or number > latest[0]:
+        return None
     known, result = latest
     if known > number:
-        raise RequestError(f"Request {client}:{number} is older than {client}:{known}, which was already answered.")
+        return RequestError(f"Request {client}:{number} is older than {client}:{known}, which was already answered.")
     return result
 
 

@@ -26,6 +26,8 @@ from kvd.store.outcomes import Outcomes, Result, recall, split_id
 
 # Where less than this is left for the records of what a sweep removes, a compaction does its work.
 _SWEEP_BYTES = 256
+# A compaction that failed, for want of room on the disk, say, is not tried again for so long.
+_FAILED_SECONDS = 10.0
 
 
 class Limits(NamedTuple):
@@ -49,6 +51,7 @@ class Group:
     durable: dict[str, tuple[int, int]] = field(default_factory=dict)
     heard: dict[str, tuple[int, Result]] = field(default_factory=dict)
     swept: list[tuple[float, str]] = field(default_factory=list)
+    """What sweeps took from the keys that are due; `fail` puts it back."""
     revision: int = 0
     cost: int = 0
     expires: bool = False
@@ -71,6 +74,7 @@ class Store:
         self._clock = clock
         self._expiry = Expiry(engine.expiring())
         self._outcomes = Outcomes(engine.outcomes)
+        self._compact_from = 0.0
 
     def __len__(self) -> int:
         """Return the number of keys, expired ones that were not swept yet included."""
@@ -113,9 +117,9 @@ class Store:
         if operation.id is None:
             return self._decide(operation, group, now, None)
         client, number = split_id(operation.id)
-        latest = group.heard.get(client) or self._outcomes.latest(client)
-        if latest is not None and number <= latest[0]:
-            return recall(latest, client, number)
+        outcome = recall(group.heard.get(client) or self._outcomes.latest(client), client, number)
+        if outcome is not None:
+            return outcome
         try:
             revision = self._decide(operation, group, now, client)
         except DataStoreError as error:
@@ -123,6 +127,13 @@ class Store:
             raise
         group.heard[client] = group.durable[client] = (number, revision)
         return revision
+
+    def recall(self, operation: Operation) -> Result | None:
+        """Return what became of an operation that repeats one of a finished group; None if it is new."""
+        if operation.id is None:
+            return None
+        client, number = split_id(operation.id)
+        return recall(self._outcomes.latest(client), client, number)
 
     def _decide(self, operation: Operation, group: Group, now: float, client: str | None) -> int:
         match operation:
@@ -198,9 +209,10 @@ class Store:
                 break
             expires_at, key = due
             entry = self._engine.find(key)
-            if entry is not None and entry.expires_at == expires_at and key not in group.changes:
-                changes[key] = None
+            if entry is not None and entry.expires_at == expires_at:
                 group.swept.append(due)
+                if key not in group.changes:
+                    changes[key] = None
         return changes
 
     def _exists(self, key: str, group: Group, now: float) -> bool:
@@ -214,7 +226,11 @@ class Store:
         room = self._engine.room(removing=removing)
         if needed <= room:
             return
-        if needed <= room + self._engine.reclaimable or self._has_expired(now) or group.cost:
+        if group.cost:
+            raise _Waits
+        if needed <= room + self._engine.reclaimable or self._has_expired(now):
+            if self.compaction_failed:
+                raise StoreFullError("The data file is full, and could not be compacted. Nothing was changed.")
             raise _Waits
         raise StoreFullError(
             f"The data file would pass its limit of {self._limits.max_file_bytes} bytes (setting max_file_bytes), "
@@ -264,8 +280,15 @@ class Store:
         """Return when a key may expire next, in Unix seconds: time for a `Sweep`."""
         return self._expiry.next()
 
+    @property
+    def compaction_failed(self) -> bool:
+        """Whether a compaction failed just now, so that waiting for another is of no use."""
+        return time.monotonic() < self._compact_from
+
     def compaction_due(self) -> bool:
         """Tell whether so much of the file is dead, or so little of it free, that a compaction is worth its cost."""
+        if self.compaction_failed:
+            return False
         dead = self._engine.reclaimable
         if dead >= self._limits.compact_min_bytes and dead >= self._limits.compact_share * self._engine.used_bytes:
             return True
@@ -276,5 +299,15 @@ class Store:
         return room < limit // 10 and dead > max(room, limit // 100)
 
     def compact(self) -> Compaction:
-        """Return the steps of a compaction; see `Engine.compact`."""
-        return self._engine.compact(self._clock(), self._outcomes.durable())
+        """Go through the steps of a compaction; see `Engine.compact`.
+
+        After one that failed none is due for a while, and what needs the room is refused.
+        """
+        # A generator of its own: what is committed before the first step has its outcome carried over, too.
+        now = self._clock()
+        try:
+            yield from self._engine.compact(now, self._outcomes.durable())
+        except Exception:
+            self._compact_from = time.monotonic() + _FAILED_SECONDS
+            raise
+        self._expiry.drop(now)

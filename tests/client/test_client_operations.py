@@ -195,6 +195,22 @@ def test_invalid_values_are_refused(store, key, invalid):
     assert gone(store, f"{key}a")
 
 
+def test_values_nest_190_deep(store, key):
+    """As deep as the daemon takes them in any request; deeper ones are refused before they are sent."""
+    deep = 1
+    for _ in range(190):
+        deep = [deep]
+    store.create(key, deep)
+    store.batch_create({f"{key}b": {"a": deep[0]}})
+    for call in (lambda: store.create(f"{key}c", [deep]), lambda: store.batch_create({"fine": 1, f"{key}c": [deep]})):
+        with pytest.raises(InvalidValueError, match="190") as caught:
+            call()
+        assert (f"{key}c",) == caught.value.keys
+
+    assert deep == store.read(key)
+    assert {"a": deep[0]} == store.read(f"{key}b")
+
+
 def test_values_that_contain_themselves_are_refused(store, key):
     """A circular value ends in InvalidValueError, not in endless recursion."""
     circle = []

@@ -80,6 +80,8 @@ def test_interference_is_noticed_without_a_write(directory, start_daemon):
     (saved,) = wait_until(lambda: list(directory.glob("store.json.rescued-*")))
     wait_until(lambda: "Put the right file in place" in daemon.log.read_text())
     assert {"key1": "value1"} == as_others_read(saved)
+    with Client(daemon.endpoint) as client, pytest.raises(StoreCorruptError, match="Put the right file in place"):
+        client.compact()
 
 
 def test_touch_is_no_interference(start_daemon):

@@ -1,5 +1,6 @@
 """`LocalDataStore`: the store in this process."""
 
+import errno
 import json
 import os
 import subprocess
@@ -15,9 +16,13 @@ from kvclient import (
     InvalidValueError,
     KeyExistsError,
     KeyNotFoundError,
+    StoreCorruptError,
+    StoreFullError,
     StoreLockedError,
 )
 from kvd import LocalDataStore
+from kvd.engine.jsonfile import snapshot
+from kvd.engine.jsonfile.file import JsonFile
 from processes import KVD, environment, wait_until
 
 
@@ -64,6 +69,33 @@ class TestOperations:
 
             assert ("a",) == caught.value.keys
             assert 0 == len(store)
+
+    @pytest.mark.parametrize("kind", [lambda value: [value], lambda value: (value,), lambda value: {"a": value}])
+    def test_values_nest_190_deep(self, path, kind):
+        """What is deeper could not be told to a daemon, nor always be read again."""
+        deep = 1
+        for _ in range(190):
+            deep = kind(deep)
+        with LocalDataStore(path) as store:
+            store.create("deep", deep)
+            store.batch_create({"deep2": deep})
+            for call in (
+                lambda: store.create("a", kind(deep)),
+                lambda: store.batch_create({"fine": 1, "a": kind(deep)}),
+            ):
+                with pytest.raises(InvalidValueError, match="190") as caught:
+                    call()
+                assert ("a",) == caught.value.keys
+
+            assert json.loads(json.dumps(deep)) == store.read("deep") == store.read("deep2")
+
+    def test_brackets_are_no_nesting(self, path):
+        """A value may have any number of arrays and objects beside each other, and of brackets in strings."""
+        value = [[{}]] * 300 + ["[{" * 300]
+        with LocalDataStore(path) as store:
+            store.create("a", value)
+
+            assert value == store.read("a")
 
     @pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), "5", True])
     def test_invalid_ttl_is_refused(self, path, ttl):
@@ -140,6 +172,99 @@ class TestThreads:
             assert 201 == len(store)
         with LocalDataStore(path) as store:
             assert 201 == len(store)
+
+
+class TestFailures:
+    @pytest.mark.timeout(30)
+    def test_full_file_that_cannot_be_compacted_refuses(self, path, caplog):
+        """A create raises StoreFullError, a delete is carried out, and the compaction is not tried at each of them."""
+        with LocalDataStore(path, max_file_bytes=20_000, sync="never") as store:
+            path.with_name("local.json.compacting").mkdir()
+            store.create("a", 1)
+
+            def fill():
+                for number in range(1000):
+                    store.create(f"k{number}", "x" * 1000)
+                    store.delete(f"k{number}")
+
+            for _ in range(3):
+                with pytest.raises(StoreFullError, match="could not be compacted"):
+                    fill()
+            store.delete("a")
+        assert 1 == caplog.text.count("was given up")
+
+    @pytest.mark.parametrize(
+        ("happens", "error"), [("interference", StoreCorruptError), ("disk error", DataStoreError)]
+    )
+    def test_compaction_that_fails_does_not_undo_what_came_before_it(self, path, monkeypatch, happens, error):
+        """The delete that made it due has been carried out; what made it fail shows at the next write."""
+
+        def interfere(*_):
+            path.rename(path.with_name("elsewhere"))
+            publish(*_)
+
+        def fail(*_):
+            raise OSError(errno.EIO, "Input/output error")
+
+        publish = JsonFile._publish
+        with LocalDataStore(path, compact_min_bytes=1000, compact_share=0.1) as store:
+            store.create("a", "x" * 2000)
+            if happens == "interference":
+                monkeypatch.setattr(JsonFile, "_publish", interfere)
+            else:
+                monkeypatch.setattr(snapshot, "sync_directory", fail)
+            store.delete("a")
+
+            with pytest.raises(KeyNotFoundError):
+                store.read("a")
+            with pytest.raises(error, match=str(path)) as caught:
+                store.create("b", 1)
+            assert error is type(caught.value)
+
+    def test_interrupted_write_is_an_error_for_all_who_share_it(self, path):
+        """The thread that was writing gets the KeyboardInterrupt, the others are told; and writing goes on."""
+        ended = {}
+
+        def create(key):
+            try:
+                ended[key] = store.create(key, 1)
+            except (DataStoreError, AssertionError, KeyboardInterrupt) as error:
+                ended[key] = error
+
+        with LocalDataStore(path) as store:
+            write = store._store.write
+            writers = [threading.Thread(target=create, args=(f"k{number}",)) for number in range(4)]
+
+            def hold(group):
+                store._store.write = interrupt
+                for writer in writers[1:]:
+                    writer.start()
+                wait_until(lambda: len(store._queue) == 3)
+                write(group)
+
+            def interrupt(_):
+                store._store.write = write
+                raise KeyboardInterrupt
+
+            store._store.write = hold
+            writers[0].start()
+            for writer in writers:
+                writer.join()
+
+            assert 1 == ended.pop("k0")
+            assert ["DataStoreError", "DataStoreError", "KeyboardInterrupt"] == sorted(
+                type(error).__name__ for error in ended.values()
+            )
+            assert 2 == store.create("later", 1)
+
+    def test_store_that_another_thread_closes_is_closed_for_a_read_under_way(self, path, monkeypatch):
+        """The error says so, however far the read has come."""
+        store = LocalDataStore(path)
+        store.create("a", 1)
+        monkeypatch.setattr("kvd.local.check_key", lambda _: store.close())
+
+        with pytest.raises(DataStoreError, match="closed"):
+            store.read("a")
 
 
 class TestLock:

@@ -1,5 +1,7 @@
 """The store on a real data file, with a clock that the tests move."""
 
+import time
+
 import pytest
 
 from kvclient import (
@@ -175,6 +177,16 @@ class TestExpiry:
 
         assert b"1" == opened.read("a")
 
+    def test_key_stays_due_when_its_sweep_is_not_written(self, opened, clock):
+        """Also one that is created anew in the group that fails."""
+        opened.do(create("a", ttl=5), create("b", ttl=5))
+        clock.now += 5
+        group = opened.store.decide([create("a"), Sweep(10)])
+        opened.store.fail(group)
+        opened.do(Sweep(10))
+
+        assert 0 == len(opened.store)
+
     def test_heap_does_not_grow_with_stale_times(self, opened):
         """Creating and deleting the same key for ever takes bounded memory."""
         for _ in range(3000):
@@ -183,6 +195,21 @@ class TestExpiry:
             opened.do(Delete("a"))
 
         assert len(opened.store._expiry._heap) < 2000
+
+    def test_keys_that_a_compaction_drops_no_longer_count(self, opened, clock):
+        """The heap stays as small as without compactions, which remove expired keys before a sweep does."""
+        for number in range(3):
+            opened.do(Create({f"k{number}.{n}": b"1" for n in range(1000)}, ttl=5))
+            clock.now += 5
+            opened.do(create(f"stays{number}", ttl=1000))
+            opened.compact()
+            assert number + 1 == len(opened.store)
+        opened.do(*[Sweep(1000)] * 3)
+        assert 3 == len(opened.store._expiry)
+        for _ in range(1500):
+            opened.do(create("a", ttl=1000), Delete("a"))
+
+        assert len(opened.store._expiry._heap) < 1100
 
     @pytest.mark.parametrize("ttl", [0, -1, float("nan"), float("inf"), 10**400, "5", True])
     def test_invalid_ttl_is_refused(self, opened, ttl):
@@ -292,6 +319,30 @@ class TestFullFile:
         assert 1 == len(opened.store)
         opened.engine.close()
 
+    def test_compaction_that_fails_is_followed_by_a_pause(self, directory, clock, monkeypatch):
+        """Meanwhile none is due, and what needs its room is refused instead of waiting; what fits is carried out."""
+        opened = Opened(directory / "full.json", clock, max_file_bytes=8192, compact_min_bytes=1)
+        number = 0
+        while opened.store.decide([create(f"key{number}", b"1" * 500)]).results:
+            opened.do(create(f"key{number}", b"1" * 500), Delete(f"key{number}"))
+            number += 1
+        opened.path.with_name("full.json.compacting").mkdir()
+        with pytest.raises(OSError, match="compacting"):
+            opened.compact()
+
+        assert not opened.store.compaction_due()
+        refused, done = opened.do(create("large", b"1" * 500), create("a"))
+        assert isinstance(refused, StoreFullError)
+        assert "could not be compacted" in str(refused)
+        assert isinstance(done, int)
+
+        opened.path.with_name("full.json.compacting").rmdir()
+        later = time.monotonic() + 60
+        monkeypatch.setattr(time, "monotonic", lambda: later)
+        assert opened.store.compaction_due()
+        assert isinstance(opened.do(create("large", b"1" * 500))[0], int)
+        opened.engine.close()
+
 
 class TestExactlyOnce:
     def test_repetition_gets_the_first_answer(self, opened):
@@ -316,6 +367,18 @@ class TestExactlyOnce:
         opened = opened.reopened()
         assert [1] == opened.do(create("a", id="c:7"))
         opened.compact()
+        opened = opened.reopened()
+
+        assert [1] == opened.do(create("a", id="c:7"))
+        opened.engine.close()
+
+    def test_success_just_before_the_first_step_of_a_compaction_is_remembered(self, opened):
+        """A compaction that was asked for starts behind the commit that is due."""
+        steps = opened.store.compact()
+        opened.do(create("a", id="c:7"))
+        for job in steps:
+            if job is not None:
+                job.run()
         opened = opened.reopened()
 
         assert [1] == opened.do(create("a", id="c:7"))
