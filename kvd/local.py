@@ -198,16 +198,23 @@ class LocalDataStore:
     def _keep_up(self) -> None:
         """Sweep expired keys, and sync if that is done in intervals, until the store is closed."""
         while not self._closed.wait(_UPKEEP_SECONDS):
-            due = self._store.next_expiry()
+            while self._sweep() and not self._closed.is_set():
+                pass
             with self._commit:
-                if due is not None and due <= self._clock():
-                    self._carry_out([_Waiting(_SWEEP)])
                 if self._interval:
                     try:
                         self._engine.sync()
                     except EngineFailure as error:
                         log.warning("%s", error)
                         return  # nothing can be written any more
+
+    def _sweep(self) -> bool:
+        """Remove some of the expired keys; tell whether there may be more that can be removed."""
+        with self._commit:
+            due, before = self._store.next_expiry(), self._engine.revision
+            if due is not None and due <= self._clock():
+                self._carry_out([_Waiting(_SWEEP)])
+            return self._engine.revision != before
 
 
 def _failure(job: DiskJob) -> Exception | None:

@@ -283,7 +283,7 @@ class Server:
         self._group, self._members = None, []
         if self._sweep_queued and any(isinstance(operation, operations.Sweep) for _, operation, _ in members):
             self._sweep_queued = False
-            if error is not None or not group.swept:
+            if error is not None or group.sweep_waits:
                 self._sweep_at = time.monotonic() + _SWEEP_RETRY_SECONDS
         if error is not None:
             self._failed(group, members, error)

@@ -52,6 +52,8 @@ class Group:
     heard: dict[str, tuple[int, Result]] = field(default_factory=dict)
     swept: list[tuple[float, str]] = field(default_factory=list)
     """What sweeps took from the keys that are due; `fail` puts it back."""
+    sweep_waits: bool = False
+    """Whether a sweep did nothing, for want of room: a compaction will drop what has expired."""
     revision: int = 0
     cost: int = 0
     expires: bool = False
@@ -150,8 +152,9 @@ class Store:
             except (_Waits, StoreFullError):
                 if not isinstance(operation, Sweep):
                     raise
-                self.fail(group)  # a compaction will drop what has expired without a byte written
+                self.fail(group)
                 group.swept.clear()
+                group.sweep_waits = True
                 return group.revision
             group.cost += cost
             group.changes.update(changes)

@@ -114,6 +114,17 @@ class TestOperations:
 
             assert json.loads(path.read_bytes())["a"] is None
 
+    def test_all_that_has_expired_is_swept_at_once(self, path, clock):
+        """However many keys expire, none waits for the next look."""
+        with LocalDataStore(path, clock=clock) as store:
+            for number in range(3):
+                store.batch_create({f"key{number}.{part}": 1 for part in range(1000)}, ttl=5)
+            clock.now += 5
+            while store._sweep():
+                pass
+
+            assert 0 == len(store)
+
     def test_empty_batch_changes_nothing(self, path):
         """It is allowed, as a loop's last batch may be empty."""
         with LocalDataStore(path) as store:

@@ -140,11 +140,22 @@ class TestSweeps:
         assert [[Sweep, Create], [Sweep]] == queued
         assert 0 == len(loop.opened.store)
 
-    def test_sweeps_go_on_when_the_clock_is_set_back(self, loop, clock, monkeypatch):
-        """The pause behind a sweep that found nothing does not become as long as the step."""
+    def test_sweep_that_finds_only_what_was_deleted_is_followed_by_another(self, loop, clock):
+        """Otherwise keys that are deleted before their time could come faster than they are forgotten."""
+        for number in range(1000):
+            loop.send(create(f"key{number}", 1, ttl=5), Delete(f"key{number}"))
+        loop.send(create("last", 1, ttl=6))
+        clock.now += 6
+        while loop.sweep_if_due():
+            pass
+
+        assert 0 == len(loop.opened.store)
+
+    def test_sweeps_go_on_when_the_clock_is_set_back(self, loop, clock, fill_disk, monkeypatch):
+        """The pause behind a sweep that failed does not become as long as the step."""
         loop.send(create("key1", 1, ttl=5))
-        loop.send(Delete("key1"))
         clock.now += 5
+        fill_disk(times=1)
         assert loop.sweep_if_due()
         clock.now -= 3600
         loop.send(create("key2", 2, ttl=5))
@@ -153,7 +164,7 @@ class TestSweeps:
         monkeypatch.setattr(time, "monotonic", lambda: later)
 
         assert loop.sweep_if_due()
-        assert 0 == len(loop.opened.store)
+        assert 1 == len(loop.opened.store)
 
 
 class TestInterference:
