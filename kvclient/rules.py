@@ -25,6 +25,7 @@ _forbidden_in_keys = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]").search
 
 MAX_NESTING = 190
 """So deep may arrays and objects nest: what the daemon's parser takes as part of a request, with something to spare."""
+_ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SCALARS, _CONTAINERS = frozenset({str, int, float, bool, type(None)}), (dict, list, tuple)
 
 # json.JSONEncoder.encode makes such an encoder anew at each call, which is half its time for a short value. Without
@@ -86,6 +87,17 @@ def _is_too_deep(value: object, encoded: bytes, most: int) -> bool:
     return True
 
 
+def _is_shallow(encoded: bytes) -> bool:
+    """Tell, in a tenth of the time of encoding, that a batch nests a few levels deep; False: it may be deeper.
+
+    Brackets in strings can deceive it; what then is too deep is refused by the daemon.
+    """
+    brackets = encoded.translate(None, _ALL_BUT_BRACKETS)
+    for _ in range(8):
+        brackets = brackets.replace(b"{}", b"").replace(b"[]", b"")
+    return not brackets
+
+
 def encode_value(value: object, key: str | None = None) -> bytes:
     """Return `value` as compact UTF-8 JSON, or raise `InvalidValueError`; `key` is for its message."""
     reason = f"it is nested more than {MAX_NESTING} deep, or contains itself"
@@ -132,7 +144,7 @@ def encode_batch(items: object) -> bytes:
     if type(items) is dict and all_valid(items):
         try:
             encoded = _to_json(items)
-            if not _is_too_deep(items, encoded, MAX_NESTING + 1):
+            if _is_shallow(encoded) or not _is_too_deep(items, encoded, MAX_NESTING + 1):
                 return encoded
         except (RecursionError, TypeError, ValueError):
             pass  # which key's value it is shows one by one
