@@ -121,6 +121,7 @@ class Connection(Line):
     def _open(self) -> socket.socket:
         endpoint, path = self._target.endpoint, self._target.socket
         address: Any = str(path) if path is not None else tcp_address(endpoint)
+        self._conversation = Conversation(b"REQ", sys.maxsize)  # first, as `close` ends it with the socket
         try:
             if path is not None:
                 connected = self._socket = socket.socket(socket.AF_UNIX)
@@ -134,7 +135,6 @@ class Connection(Line):
         connected.setblocking(False)
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)
-        self._conversation = Conversation(b"REQ", sys.maxsize)
         return connected
 
     def close(self) -> None:

@@ -153,15 +153,37 @@ def test_what_answers_is_no_zeromq(directory, says):
     assert len(asked) < 60
 
 
-def test_a_daemon_of_somebody_else(daemon):
-    """A socket that may not be written to is told of as such, at once."""
-    os.chmod(daemon.endpoint.removeprefix("ipc://"), 0)
-    # Root may do all the same, and has to become somebody else.
-    asks = "import os, sys; from kvclient import Client; os.getuid() or os.setuid(65534); Client(sys.argv[1]).ping()"
-    done = subprocess.run([sys.executable, "-c", asks, daemon.endpoint], capture_output=True, text=True, check=False)
+OF_SOMEBODY_ELSE = """
+import os, sys
+from kvclient import Client, DaemonUnavailableError
+from kvclient.cli.output import report
+os.getuid() or os.setuid(65534)  # root may do all the same, and has to become somebody else
+try:
+    Client(sys.argv[1]).ping()
+except DaemonUnavailableError as error:
+    sys.exit(report(error))
+"""
 
-    assert "DaemonUnavailableError" in done.stderr
-    assert "cannot be reached: Permission denied" in done.stderr
+
+def test_a_daemon_of_somebody_else(daemon):
+    """A socket that may not be written to is told of as such, at once, by kvctl too."""
+    os.chmod(daemon.endpoint.removeprefix("ipc://"), 0)
+    done = subprocess.run(
+        [sys.executable, "-c", OF_SOMEBODY_ELSE, daemon.endpoint], capture_output=True, text=True, check=False
+    )
+
+    assert f"kvctl: The daemon on {daemon.endpoint} cannot be reached: Permission denied.\n" == done.stderr
+    assert 6 == done.returncode
+
+
+def test_a_socket_of_another_type(directory):
+    """What cannot be connected to, though something is bound there, ends in a timeout."""
+    path = directory / "other.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(path))
+
+        with pytest.raises(RequestTimeoutError, match="No answer from"):
+            Client(f"ipc://{path}", timeout=0.1).ping()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "*"])
