@@ -44,6 +44,8 @@ class AsyncConnection(Line):
 
     async def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:  # noqa: ASYNC109  # of all attempts
         """Return the reply to `request`; see `Connection.ask`."""
+        if changes:
+            request = self.identify(request)
         started = time.monotonic()
         if self._answered:
             reply = await self._exchange(request, min(FIRST_RETRY_SECONDS, timeout))
@@ -210,8 +212,6 @@ class AsyncClient(Caller):
             ) from None
         connection = pool.take(self._target)
         try:
-            if changes:
-                request = connection.identify(request)
             return await connection.ask(request, deadline - time.monotonic(), changes=changes)
         finally:
             pool.put_back(connection)

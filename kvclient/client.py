@@ -56,8 +56,9 @@ class Client(Caller):
     """A store, as its daemon serves it.
 
     Connects on first use, and starts a daemon if none runs on the default endpoint (`KVD_AUTOSTART=0` turns that off).
-    Safe to call from many threads, each of which gets a connection of its own, and after a fork; can be pickled. A
-    daemon that restarts goes unnoticed: a request without an answer is repeated until `timeout`, and carried out once.
+    Safe to call from many threads, each of which gets a connection of its own, from signal handlers, and after a fork;
+    can be pickled. A daemon that restarts goes unnoticed: a request without an answer is repeated until `timeout`, and
+    carried out once.
 
     >>> store = Client()
     >>> store.create("key1", {"name": "value1"}, ttl=5)
@@ -133,13 +134,14 @@ class Client(Caller):
         connection: Connection | None = getattr(self._threads, "connection", None)
         if connection is None or connection.pid != getpid():
             connection = self._threads.connection = Connection(self._target)
+        elif connection.busy:  # this is a signal handler's call, or a finalizer's, inside another call of this thread
+            return Connection(self._target)
         return connection
 
     def _ask(self, request: bytes) -> dict[str, Any]:
         return wire.decode(self._connection().ask(request, self.timeout, changes=False))
 
     def _change(self, request: bytes) -> int:
-        connection = self._connection()
-        reply = connection.ask(connection.identify(request), self.timeout, changes=True)
+        reply = self._connection().ask(request, self.timeout, changes=True)
         revision: int = wire.decode(reply)["revision"]
         return revision

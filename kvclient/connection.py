@@ -48,17 +48,28 @@ class Connection(Line):
         self._socket: socket.socket | None = None
         self._poll: select.poll
         self._conversation: Conversation
+        self.busy = False
+        """Whether a request is under way. Who asks in the midst of it, as a signal handler may, needs another line."""
 
     def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:
-        """Return the reply to `request`, which is repeated until one comes; `changes` tells whether it has an id.
+        """Return the reply to `request`, which is repeated until one comes; one that `changes` the store gets an id.
 
         Raises `DaemonUnavailableError` or `RequestTimeoutError` after `timeout` seconds.
         """
-        started = time.monotonic()
-        if self._answered:  # and mostly does so again: the plan is for when it does not
-            reply = self._exchange(request, min(FIRST_RETRY_SECONDS, timeout))
-            if reply is not None:
-                return reply
+        self.busy = True
+        try:
+            if changes:
+                request = self.identify(request)
+            started = time.monotonic()
+            if self._answered:  # and mostly does so again: the plan is for when it does not
+                reply = self._exchange(request, min(FIRST_RETRY_SECONDS, timeout))
+                if reply is not None:
+                    return reply
+            return self._attempt(request, started, timeout, changes=changes)
+        finally:
+            self.busy = False
+
+    def _attempt(self, request: bytes, started: float, timeout: float, *, changes: bool) -> bytes:
         for step in attempts(self._target, started, timeout, changes=changes, answered=self._answered):
             if not isinstance(step, Exchange):
                 time.sleep(step.seconds)

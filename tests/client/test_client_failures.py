@@ -77,6 +77,33 @@ def test_an_interrupted_call_leaves_nothing_behind(stopped):
     assert "value2" == store.read("key2")
 
 
+def test_a_call_inside_another_gets_its_own_answer(daemon):
+    """As a signal handler's, which comes in the midst of the program's own."""
+    store = Client(daemon.endpoint, timeout=20)
+    store.batch_create({"key1": "value1", "key2": "value2"})
+    values, revisions = [], []
+
+    def ask(*_):
+        daemon.process.send_signal(signal.SIGCONT)
+        values.append(store.read("key2"))
+        revisions.append(store.create(f"inside{len(revisions)}", 1))
+
+    def interrupted(call, *arguments):
+        daemon.freeze()
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        return call(*arguments)
+
+    before = signal.signal(signal.SIGALRM, ask)
+    try:
+        values.append(interrupted(store.read, "key1"))
+        revisions.append(interrupted(store.create, "outside", 1))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+    assert ["value2", "value1", "value2"] == values
+    assert [2, 3, 4] == sorted(revisions)
+
+
 def test_nobody_listens(directory):
     """On an endpoint that was named nobody is started, and the error tells so."""
     store = Client(f"ipc://{directory}/nobody.sock", timeout=0.1)
