@@ -108,6 +108,7 @@ class Connection(Line):
         if conversation.outgoing:
             outgoing, conversation.outgoing = conversation.outgoing, b""
             self._send(connected, outgoing, deadline)
+        data = b""
         if wanted := conversation.wanted:
             self._wait(deadline)
             data = connected.recv(wanted)

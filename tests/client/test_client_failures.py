@@ -11,6 +11,7 @@ import pytest
 import zmq
 
 from kvclient import Client, DaemonUnavailableError, DataStoreError, RequestTimeoutError
+from kvclient.zmtp import Conversation
 from processes import Daemon, environment, wait_until
 
 
@@ -190,6 +191,32 @@ try:
 except DaemonUnavailableError as error:
     sys.exit(report(error))
 """
+
+
+def test_a_peer_that_pings(directory):
+    """What a proxy built on libzmq may say besides replies, and in one piece with them, is answered and no reply."""
+    path = directory / "other.sock"
+    pongs = []
+    with socket.create_server(str(path), family=socket.AF_UNIX) as listener:
+
+        def serve():
+            listener.accept()[0].close()  # the look whether somebody listens
+            connection, _ = listener.accept()
+            with connection:
+                conversation = Conversation(b"REP", 1000)
+                connection.sendall(conversation.outgoing)
+                while said := connection.recv(1000):
+                    pongs.append(said.count(b"PONG"))
+                    if conversation.receive(said) is not None:
+                        connection.sendall(conversation.message(b'{"ok":true}') + b"\x04\x07\x04PING\x00\x10")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with Client(f"ipc://{path}") as store:
+            for _ in range(3):
+                store.ping()
+        thread.join()
+    assert 2 == sum(pongs)
 
 
 def test_a_daemon_of_somebody_else(daemon):
