@@ -17,6 +17,10 @@ from kvclient.zmtp import Conversation, ProtocolError
 _CONNECT_SECONDS = 1.0
 
 
+class _LineLost(Exception):
+    """The line broke, or no reply came in time. No OSError, which a signal handler of the program may raise as well."""
+
+
 class Line(ABC):
     """What a connection has, whether it blocks or is awaited: a target, and ids for its requests.
 
@@ -92,13 +96,8 @@ class Connection(Line):
         except BaseException as error:
             # Too late, or Ctrl-C: the reply that may still come must not be taken for that to another request.
             self.close()
-            match error:
-                case DataStoreError() if not isinstance(error, RequestError):
-                    raise
-                case ProtocolError() | RequestError():
-                    raise DataStoreError(f"What answered is no kvd: {self._target.endpoint} {error}.") from None
-                case OSError() | EOFError():
-                    return None
+            if isinstance(error, _LineLost):
+                return None
             raise
         return reply
 
@@ -111,24 +110,36 @@ class Connection(Line):
         data = b""
         if wanted := conversation.wanted:
             self._wait(deadline)
-            data = connected.recv(wanted)
+            try:
+                data = connected.recv(wanted)
+            except OSError:
+                raise _LineLost from None
             if not data:
-                raise EOFError
-        return conversation.receive(data)
+                raise _LineLost
+        try:
+            return conversation.receive(data)
+        except (ProtocolError, RequestError) as error:
+            raise DataStoreError(f"What answered is no kvd: {self._target.endpoint} {error}.") from None
 
     def _send(self, connected: socket.socket, data: bytes, deadline: float) -> None:
-        sent = connected.send(data)
+        try:
+            sent = connected.send(data)
+        except OSError:
+            raise _LineLost from None
         while sent < len(data):
             self._poll.modify(connected, select.POLLOUT)
             self._wait(deadline)
             self._poll.modify(connected, select.POLLIN)
-            sent += connected.send(memoryview(data)[sent:])
+            try:
+                sent += connected.send(memoryview(data)[sent:])
+            except OSError:
+                raise _LineLost from None
 
     def _wait(self, deadline: float) -> None:
         # Not in recv with a timeout: that is one more system call for each request.
         seconds = deadline - time.monotonic()
         if seconds <= 0 or not self._poll.poll(1000 * seconds):
-            raise TimeoutError
+            raise _LineLost
 
     def _open(self) -> socket.socket:
         endpoint, path = self._target.endpoint, self._target.socket
@@ -144,6 +155,8 @@ class Connection(Line):
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (PermissionError, socket.gaierror) as error:
             raise DaemonUnavailableError(f"The daemon on {endpoint} cannot be reached: {error.strerror}.") from None
+        except OSError:
+            raise _LineLost from None
         connected.setblocking(False)
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)

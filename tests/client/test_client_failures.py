@@ -10,7 +10,7 @@ import threading
 import pytest
 import zmq
 
-from kvclient import Client, DaemonUnavailableError, DataStoreError, RequestTimeoutError
+from kvclient import Client, DaemonUnavailableError, DataStoreError, RequestError, RequestTimeoutError
 from kvclient.zmtp import Conversation
 from processes import Daemon, environment, wait_until
 
@@ -54,24 +54,23 @@ def test_a_late_reply_is_nobodys(daemon):
     assert "value1" == store.read("key1")
 
 
-def test_an_interrupted_call_leaves_nothing_behind(stopped):
-    """After Ctrl-C in the middle of a call the client is as good as new."""
-
-    class Interrupted(BaseException):
-        pass
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), TimeoutError(), ConnectionResetError(), RequestError("mine")])
+def test_an_interrupted_call_leaves_nothing_behind(stopped, error):
+    """What a signal handler raises in the middle of a call ends it, and the client is as good as new."""
 
     def interrupt(*_):
-        raise Interrupted
+        raise error
 
     store = Client(stopped.endpoint, timeout=20)
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     try:
-        with pytest.raises(Interrupted):
+        with pytest.raises(type(error)) as caught:
             store.create("key1", 1)
     finally:
         signal.signal(signal.SIGALRM, before)
     stopped.process.send_signal(signal.SIGCONT)
+    assert error is caught.value
 
     store.create("key2", "value2")
 
