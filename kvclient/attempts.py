@@ -22,7 +22,6 @@ _ABSENCE_SECONDS = 2.0
 _AWAY_POLL_SECONDS = 0.05
 _TCP_SECONDS = 0.5
 """So long another host may take to accept a connection."""
-_UNCERTAIN = "The request may have been carried out; read before you send it once more."
 
 
 class Exchange(NamedTuple):
@@ -56,16 +55,28 @@ def attempts(
         yield from _exchange(first, deadline)
     pause = FIRST_RETRY_SECONDS
     while True:
-        consequence = _UNCERTAIN if changes else "Nothing was changed."
         if time.monotonic() >= deadline:
-            raise RequestTimeoutError(f"No answer from {target.endpoint} within {timeout:g} s. {consequence}")
+            raise RequestTimeoutError(f"No answer from {target.endpoint} within {timeout:g} s. {_outcome(changes)}")
         try:
             yield from _find_daemon(target, deadline)
         except DaemonUnavailableError as error:
-            raise RequestTimeoutError(f"The daemon went away before it answered. {error} {consequence}") from None
+            raise went_away(error, changes=changes) from None
         # Some of a second more or less: clients that lost the same daemon do not all come back at once.
         pause = min(2 * pause, MOST_RETRY_SECONDS)
         yield from _exchange(min(pause * random.uniform(0.8, 1.2), deadline - time.monotonic()), deadline)
+
+
+def went_away(error: DaemonUnavailableError, *, changes: bool) -> RequestTimeoutError:
+    """Return what to raise instead of `error` where the request had been sent before."""
+    return RequestTimeoutError(f"The daemon went away before it answered. {error} {_outcome(changes)}")
+
+
+def _outcome(changes: bool) -> str:
+    return (
+        "The request may have been carried out; read before you send it once more."
+        if changes
+        else "Nothing was changed."
+    )
 
 
 def _exchange(seconds: float, deadline: float) -> Iterator[Exchange | Pause]:

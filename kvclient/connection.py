@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from kvclient import wire
-from kvclient.attempts import FIRST_RETRY_SECONDS, Exchange, attempts
+from kvclient.attempts import FIRST_RETRY_SECONDS, Exchange, attempts, went_away
 from kvclient.endpoint import Target, tcp_address
 from kvclient.errors import DaemonUnavailableError, DataStoreError, RequestError
 from kvclient.zmtp import Conversation, ProtocolError
@@ -19,6 +19,10 @@ _CONNECT_SECONDS = 1.0
 
 class _LineLost(Exception):
     """The line broke, or no reply came in time. No OSError, which a signal handler of the program may raise as well."""
+
+
+class _UnreachableError(Exception):
+    """The daemon cannot be connected to, for a reason that waiting does not remove."""
 
 
 class Line(ABC):
@@ -54,6 +58,8 @@ class Connection(Line):
         self._conversation: Conversation
         self.busy = False
         """Whether a request is under way. Who asks in the midst of it, as a signal handler may, needs another line."""
+        self._sent = False
+        """Whether the request under way has been sent to its end, so that the daemon may carry it out."""
 
     def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:
         """Return the reply to `request`, which is repeated until one comes; one that `changes` the store gets an id.
@@ -61,6 +67,7 @@ class Connection(Line):
         Raises `DaemonUnavailableError` or `RequestTimeoutError` after `timeout` seconds.
         """
         self.busy = True
+        self._sent = False
         try:
             if changes:
                 request = self.identify(request)
@@ -70,6 +77,9 @@ class Connection(Line):
                 if reply is not None:
                     return reply
             return self._attempt(request, started, timeout, changes=changes)
+        except _UnreachableError as error:
+            unavailable = DaemonUnavailableError(f"The daemon on {self._target.endpoint} cannot be reached: {error}.")
+            raise (went_away(unavailable, changes=changes) if self._sent else unavailable) from None
         finally:
             self.busy = False
 
@@ -91,6 +101,7 @@ class Connection(Line):
             while not conversation.established:
                 self._receive(connected, deadline)
             self._send(connected, conversation.message(request), deadline)
+            self._sent = True
             while (reply := self._receive(connected, deadline)) is None:
                 pass
         except BaseException as error:
@@ -142,8 +153,8 @@ class Connection(Line):
             raise _LineLost
 
     def _open(self) -> socket.socket:
-        endpoint, path = self._target.endpoint, self._target.socket
-        address: Any = str(path) if path is not None else tcp_address(endpoint)
+        path = self._target.socket
+        address: Any = str(path) if path is not None else tcp_address(self._target.endpoint)
         self._conversation = Conversation(b"REQ", sys.maxsize)  # first, as `close` ends it with the socket
         try:
             if path is not None:
@@ -154,7 +165,7 @@ class Connection(Line):
                 connected = self._socket = socket.create_connection(address, _CONNECT_SECONDS)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (PermissionError, socket.gaierror) as error:
-            raise DaemonUnavailableError(f"The daemon on {endpoint} cannot be reached: {error.strerror}.") from None
+            raise _UnreachableError(error.strerror) from None
         except OSError:
             raise _LineLost from None
         connected.setblocking(False)

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import pytest
 import zmq
@@ -180,6 +181,68 @@ def test_what_answers_is_no_zeromq(directory, says):
     assert len(asked) < 60
 
 
+@contextmanager
+def peer(listener, talk):
+    """Answer one client with `talk(connection, conversation)`, meanwhile."""
+
+    def serve():
+        listener.accept()[0].close()  # its look whether somebody listens
+        connection, _ = listener.accept()
+        with connection:
+            conversation = Conversation(b"REP", 1000)
+            connection.sendall(conversation.outgoing)
+            talk(connection, conversation)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield
+    thread.join()
+
+
+def test_a_peer_that_pings(directory):
+    """What a proxy built on libzmq may say besides replies, and in one piece with them, is answered and no reply."""
+    path = directory / "other.sock"
+    pongs = []
+
+    def talk(connection, conversation):
+        while said := connection.recv(1000):
+            pongs.append(said.count(b"PONG"))
+            if conversation.receive(said) is not None:
+                connection.sendall(conversation.message(b'{"ok":true}') + b"\x04\x07\x04PING\x00\x10")
+
+    with (
+        socket.create_server(str(path), family=socket.AF_UNIX) as listener,
+        peer(listener, talk),
+        Client(f"ipc://{path}") as store,
+    ):
+        for _ in range(3):
+            store.ping()
+
+    assert 2 == sum(pongs)
+
+
+def test_a_host_without_an_address(monkeypatch):
+    """DaemonUnavailableError if it is so from the start; after a request was sent, that may have been carried out."""
+
+    def fails(*_):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    def talk(connection, conversation):
+        while conversation.receive(connection.recv(1000)) is None:
+            pass
+        monkeypatch.setattr(socket, "getaddrinfo", fails)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        store = Client(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        with (
+            peer(listener, talk),
+            pytest.raises(RequestTimeoutError, match=r"not known\. .* may have been carried out"),
+        ):
+            store.create("key1", 1)
+        with pytest.raises(DaemonUnavailableError, match="cannot be reached: Name or service not known"):
+            store.create("key1", 1)
+
+
 OF_SOMEBODY_ELSE = """
 import os, sys
 from kvclient import Client, DaemonUnavailableError
@@ -190,32 +253,6 @@ try:
 except DaemonUnavailableError as error:
     sys.exit(report(error))
 """
-
-
-def test_a_peer_that_pings(directory):
-    """What a proxy built on libzmq may say besides replies, and in one piece with them, is answered and no reply."""
-    path = directory / "other.sock"
-    pongs = []
-    with socket.create_server(str(path), family=socket.AF_UNIX) as listener:
-
-        def serve():
-            listener.accept()[0].close()  # the look whether somebody listens
-            connection, _ = listener.accept()
-            with connection:
-                conversation = Conversation(b"REP", 1000)
-                connection.sendall(conversation.outgoing)
-                while said := connection.recv(1000):
-                    pongs.append(said.count(b"PONG"))
-                    if conversation.receive(said) is not None:
-                        connection.sendall(conversation.message(b'{"ok":true}') + b"\x04\x07\x04PING\x00\x10")
-
-        thread = threading.Thread(target=serve)
-        thread.start()
-        with Client(f"ipc://{path}") as store:
-            for _ in range(3):
-                store.ping()
-        thread.join()
-    assert 2 == sum(pongs)
 
 
 def test_a_daemon_of_somebody_else(daemon):
