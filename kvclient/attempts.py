@@ -25,7 +25,9 @@ _TCP_SECONDS = 0.5
 
 
 class Exchange(NamedTuple):
-    """Send the request and wait for its reply, which ends the attempts: so many seconds, or until the line is lost."""
+    """Send the request and wait for its reply, which ends the attempts: until the line is lost, or for so many seconds
+    in which nothing gets through.
+    """
 
     seconds: float
 
@@ -42,7 +44,7 @@ def attempts(
     """Yield what to do next, until a reply comes.
 
     `changes` tells whether the request changes the store; `answered` that this daemon has answered before, and has been
-    sent the request at `started` (monotonic), for `FIRST_RETRY_SECONDS` at most and in vain. Raises, `timeout` seconds
+    sent the request at `started` (monotonic), for `FIRST_RETRY_SECONDS` and in vain. Raises, `timeout` seconds
     later at the latest, `RequestTimeoutError` if the request was sent and `DaemonUnavailableError` if it was not.
     """
     deadline = started + timeout

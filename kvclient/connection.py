@@ -73,7 +73,7 @@ class Connection(Line):
                 request = self.identify(request)
             started = time.monotonic()
             if self._answered:  # and mostly does so again: the plan is for when it does not
-                reply = self._exchange(request, min(FIRST_RETRY_SECONDS, timeout))
+                reply = self._exchange(request, FIRST_RETRY_SECONDS, started + timeout)
                 if reply is not None:
                     return reply
             return self._attempt(request, started, timeout, changes=changes)
@@ -87,23 +87,23 @@ class Connection(Line):
         for step in attempts(self._target, started, timeout, changes=changes, answered=self._answered):
             if not isinstance(step, Exchange):
                 time.sleep(step.seconds)
-            elif (reply := self._exchange(request, step.seconds)) is not None:
+            elif (reply := self._exchange(request, step.seconds, started + timeout)) is not None:
                 self._answered = True
                 return reply
         raise AssertionError("attempts end with a reply or an error")
 
-    def _exchange(self, request: bytes, seconds: float) -> bytes | None:
-        """Return the reply, None if it did not come in time or the connection was lost."""
-        deadline = time.monotonic() + seconds
+    def _exchange(self, request: bytes, seconds: float, deadline: float) -> bytes | None:
+        """Return the reply; None if the connection was lost, or nothing got through for so many seconds."""
         try:
             connected = self._socket or self._open()
             conversation = self._conversation
             while not conversation.established:
-                self._receive(connected, deadline)
-            self._send(connected, conversation.message(request), deadline)
+                self._receive(connected, seconds, deadline)
+            self._send(connected, conversation.message(request), seconds, deadline)
             self._sent = True
-            while (reply := self._receive(connected, deadline)) is None:
-                pass
+            while (reply := self._receive(connected, seconds, deadline)) is None:
+                if conversation.outgoing:  # the answer to a PING, which is no part of a reply
+                    deadline = min(deadline, time.monotonic() + seconds)
         except BaseException as error:
             # Too late, or Ctrl-C: the reply that may still come must not be taken for that to another request.
             self.close()
@@ -112,15 +112,15 @@ class Connection(Line):
             raise
         return reply
 
-    def _receive(self, connected: socket.socket, deadline: float) -> bytes | None:
+    def _receive(self, connected: socket.socket, seconds: float, deadline: float) -> bytes | None:
         """Return the reply if it is whole, and see to what the protocol asks for besides."""
         conversation = self._conversation
         if conversation.outgoing:
             outgoing, conversation.outgoing = conversation.outgoing, b""
-            self._send(connected, outgoing, deadline)
+            self._send(connected, outgoing, seconds, deadline)
         data = b""
         if wanted := conversation.wanted:
-            self._wait(deadline)
+            self._wait(seconds, deadline)
             try:
                 data = connected.recv(wanted)
             except OSError:
@@ -132,24 +132,24 @@ class Connection(Line):
         except (ProtocolError, RequestError) as error:
             raise DataStoreError(f"What answered is no kvd: {self._target.endpoint} {error}.") from None
 
-    def _send(self, connected: socket.socket, data: bytes, deadline: float) -> None:
+    def _send(self, connected: socket.socket, data: bytes, seconds: float, deadline: float) -> None:
         try:
             sent = connected.send(data)
         except OSError:
             raise _LineLost from None
         while sent < len(data):
             self._poll.modify(connected, select.POLLOUT)
-            self._wait(deadline)
+            self._wait(seconds, deadline)
             self._poll.modify(connected, select.POLLIN)
             try:
                 sent += connected.send(memoryview(data)[sent:])
             except OSError:
                 raise _LineLost from None
 
-    def _wait(self, deadline: float) -> None:
+    def _wait(self, seconds: float, deadline: float) -> None:
         # Not in recv with a timeout: that is one more system call for each request.
-        seconds = deadline - time.monotonic()
-        if seconds <= 0 or not self._poll.poll(1000 * seconds):
+        left = deadline - time.monotonic()
+        if left <= 0 or not self._poll.poll(1000 * min(seconds, left)):
             raise _LineLost
 
     def _open(self) -> socket.socket:

@@ -6,12 +6,13 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 
 import pytest
 import zmq
 
-from kvclient import Client, DaemonUnavailableError, DataStoreError, RequestError, RequestTimeoutError
+from kvclient import Client, DaemonUnavailableError, DataStoreError, RequestError, RequestTimeoutError, attempts
 from kvclient.zmtp import Conversation
 from processes import Daemon, environment, wait_until
 
@@ -183,15 +184,16 @@ def test_what_answers_is_no_zeromq(directory, says):
 
 @contextmanager
 def peer(listener, talk):
-    """Answer one client with `talk(connection, conversation)`, meanwhile."""
+    """Have `talk(connection, conversation)` with one client after the other, until it returns True."""
 
     def serve():
-        listener.accept()[0].close()  # its look whether somebody listens
-        connection, _ = listener.accept()
-        with connection:
-            conversation = Conversation(b"REP", 1000)
-            connection.sendall(conversation.outgoing)
-            talk(connection, conversation)
+        ended = False
+        while not ended:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):  # many only look whether somebody listens
+                conversation = Conversation(b"REP", 1 << 30)
+                connection.sendall(conversation.outgoing)
+                ended = talk(connection, conversation)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -199,26 +201,79 @@ def peer(listener, talk):
     thread.join()
 
 
-def test_a_peer_that_pings(directory):
+@pytest.fixture
+def listener(directory):
+    with socket.create_server(f"{directory}/other.sock", family=socket.AF_UNIX) as listener:
+        yield listener
+
+
+def received(connection, conversation, pause=0.0):
+    """Return the request that comes in, in pieces; None if the client hangs up."""
+    request = None
+    while request is None and (piece := connection.recv(1 << 16)):
+        request = conversation.receive(piece)
+        time.sleep(pause)
+    return request
+
+
+PING = b"\x04\x07\x04PING\x00\x10"
+
+
+def test_a_peer_that_pings(listener):
     """What a proxy built on libzmq may say besides replies, and in one piece with them, is answered and no reply."""
-    path = directory / "other.sock"
     pongs = []
 
     def talk(connection, conversation):
         while said := connection.recv(1000):
             pongs.append(said.count(b"PONG"))
             if conversation.receive(said) is not None:
-                connection.sendall(conversation.message(b'{"ok":true}') + b"\x04\x07\x04PING\x00\x10")
+                connection.sendall(conversation.message(b'{"ok":true}') + PING)
+        return bool(pongs)
 
-    with (
-        socket.create_server(str(path), family=socket.AF_UNIX) as listener,
-        peer(listener, talk),
-        Client(f"ipc://{path}") as store,
-    ):
+    with peer(listener, talk), Client(f"ipc://{listener.getsockname()}") as store:
         for _ in range(3):
             store.ping()
 
     assert 2 == sum(pongs)
+
+
+def test_a_peer_that_only_pings(listener):
+    """A request that got lost behind such a proxy is repeated all the same."""
+    requests = []
+
+    def talk(connection, conversation):
+        if (request := received(connection, conversation)) is not None:
+            requests.append(request)
+        while len(requests) == 1:
+            connection.sendall(PING)
+            connection.recv(1000)
+            time.sleep(0.01)
+        if requests:
+            connection.sendall(conversation.message(b'{"ok":true}'))
+        return bool(requests)
+
+    with peer(listener, talk), Client(f"ipc://{listener.getsockname()}", timeout=20) as store:
+        store.ping()
+
+    assert 2 == len(requests)
+
+
+def test_a_slow_line(listener, monkeypatch):
+    """A request and a reply that take longer than an attempt are not given up while there is progress."""
+    monkeypatch.setattr(attempts, "MOST_RETRY_SECONDS", 0.25)
+    value = "x" * 1_000_000
+
+    def talk(connection, conversation):
+        if (request := received(connection, conversation, pause=0.03)) is None:
+            return False
+        reply = conversation.message(b'{"ok":true,"revision":1,"value":%s}' % request)
+        for at in range(0, len(reply), 1 << 16):
+            connection.sendall(reply[at : at + (1 << 16)])
+            time.sleep(0.03)
+        return True
+
+    with peer(listener, talk), Client(f"ipc://{listener.getsockname()}", timeout=20) as store:
+        assert 1 == store.create("key1", value)
 
 
 def test_a_host_without_an_address(monkeypatch):
@@ -228,9 +283,10 @@ def test_a_host_without_an_address(monkeypatch):
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     def talk(connection, conversation):
-        while conversation.receive(connection.recv(1000)) is None:
-            pass
+        if received(connection, conversation) is None:
+            return False
         monkeypatch.setattr(socket, "getaddrinfo", fails)
+        return True
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         store = Client(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
@@ -245,6 +301,7 @@ def test_a_host_without_an_address(monkeypatch):
 
 OF_SOMEBODY_ELSE = """
 import os, sys
+from kvclient import attempts
 from kvclient import Client, DaemonUnavailableError
 from kvclient.cli.output import report
 os.getuid() or os.setuid(65534)  # root may do all the same, and has to become somebody else
