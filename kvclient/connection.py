@@ -60,11 +60,14 @@ class Connection(Line):
         """Whether a request is under way. Who asks in the midst of it, as a signal handler may, needs another line."""
         self._sent = False
         """Whether the request under way has been sent to its end, so that the daemon may carry it out."""
+        self._hang_ups = 0
+        """How often the peer hung up in the middle of the request."""
 
     def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:
         """Return the reply to `request`, which is repeated until one comes; one that `changes` the store gets an id.
 
-        Raises `DaemonUnavailableError` or `RequestTimeoutError` after `timeout` seconds.
+        Raises `DaemonUnavailableError` or `RequestTimeoutError` after `timeout` seconds, `RequestError` for a request
+        that is larger than the daemon takes.
         """
         self.busy = True
         self._sent = False
@@ -84,12 +87,18 @@ class Connection(Line):
             self.busy = False
 
     def _attempt(self, request: bytes, started: float, timeout: float, *, changes: bool) -> bytes:
+        self._hang_ups = 0
         for step in attempts(self._target, started, timeout, changes=changes, answered=self._answered):
             if not isinstance(step, Exchange):
                 time.sleep(step.seconds)
             elif (reply := self._exchange(request, step.seconds, started + timeout)) is not None:
                 self._answered = True
                 return reply
+            elif self._hang_ups == 2 and not self._sent:  # once may be a restart
+                raise RequestError(
+                    f"The daemon hung up while the request of {len(request)} bytes was being sent; it may be larger "
+                    "than the daemon takes (settings max_value_bytes and max_batch). It was not carried out."
+                )
         raise AssertionError("attempts end with a reply or an error")
 
     def _exchange(self, request: bytes, seconds: float, deadline: float) -> bytes | None:
@@ -144,6 +153,7 @@ class Connection(Line):
             try:
                 sent += connected.send(memoryview(data)[sent:])
             except OSError:
+                self._hang_ups += 1
                 raise _LineLost from None
 
     def _wait(self, seconds: float, deadline: float) -> None:

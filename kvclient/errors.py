@@ -85,7 +85,9 @@ class BatchTooLargeError(DataStoreError):
 
 
 class RequestError(DataStoreError):
-    """The daemon received something that is no request: not JSON, an unknown operation, a missing or extra field."""
+    """The daemon received something that is no request: not JSON, an unknown operation, a missing or extra field, or
+    larger than any request can be.
+    """
 
 
 # The data file does not allow it.

@@ -276,6 +276,18 @@ def test_a_slow_line(listener, monkeypatch):
         assert 1 == store.create("key1", value)
 
 
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_request_larger_than_any(start_daemon, answered):
+    """The daemon hangs up on it, which is told of as such: it was not carried out, and the client serves on."""
+    with Client(start_daemon(max_batch="1").endpoint, timeout=20) as store:
+        if answered:
+            store.ping()
+        with pytest.raises(RequestError, match=r"hung up while the request of 50000\d\d bytes .* was not carried out"):
+            store.create("key1", "x" * 5_000_000)
+
+        assert 1 == store.create("key1", 1)
+
+
 def test_a_host_without_an_address(monkeypatch):
     """DaemonUnavailableError if it is so from the start; after a request was sent, that may have been carried out."""
 
@@ -368,20 +380,22 @@ def test_a_restart_between_two_calls_goes_unnoticed(daemon, number):
         assert 2 == store.read("key2")
 
 
-def test_a_call_lives_through_a_restart(daemon):
-    """A call that is waiting when its daemon is killed is answered by the next daemon."""
+@pytest.mark.parametrize("keys", [1, 200])
+def test_a_call_lives_through_a_restart(daemon, keys):
+    """A call that is waiting, or sending, when its daemon is killed is answered by the next daemon."""
     store = Client(daemon.endpoint, timeout=60)
     store.create("key1", 1)
     daemon.freeze()
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(store.create("key2", 2)))
+    items = {f"large{number}": "x" * 16_000 for number in range(keys)}
+    thread = threading.Thread(target=lambda: answers.append(store.batch_create(items)))
     thread.start()
     daemon.kill()
     daemon.start()
     thread.join()
 
     assert [2] == answers
-    assert 2 == store.read("key2")
+    assert 1 + keys == store.status()["keys"]
 
 
 def test_a_daemon_that_does_not_come_back(daemon):
