@@ -30,6 +30,7 @@ class Caller(ABC):
 
         `timeout` is in seconds and bounds each call, repetitions included; then the call raises
         `RequestTimeoutError`, or `DaemonUnavailableError` if nobody listens. Without `autostart` no daemon is started.
+        Raises `ValueError` for a `timeout` that is no number above 0.
         """
         self._target = Target(store, endpoint, autostart=autostart)
         self.timeout = timeout
@@ -40,15 +41,26 @@ class Caller(ABC):
         """Where the daemon is expected."""
         return self._target.endpoint
 
+    @property
+    def timeout(self) -> float:
+        """Seconds that each call may take; can be set."""
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float) -> None:
+        if not isinstance(seconds, int | float) or not seconds > 0:  # nor is NaN
+            raise ValueError(f"A timeout is a number of seconds above 0, not {seconds!r}.")
+        self._timeout = seconds
+
     @abstractmethod
     def _connect(self) -> None:
         """Prepare to connect on first use."""
 
     def __getstate__(self) -> tuple[Target, float]:
-        return self._target, self.timeout
+        return self._target, self._timeout
 
     def __setstate__(self, state: tuple[Target, float]) -> None:
-        self._target, self.timeout = state
+        self._target, self._timeout = state
         self._connect()
 
 
@@ -139,9 +151,9 @@ class Client(Caller):
         return connection
 
     def _ask(self, request: bytes) -> dict[str, Any]:
-        return wire.decode(self._connection().ask(request, self.timeout, changes=False))
+        return wire.decode(self._connection().ask(request, self._timeout, changes=False))
 
     def _change(self, request: bytes) -> int:
-        reply = self._connection().ask(request, self.timeout, changes=True)
+        reply = self._connection().ask(request, self._timeout, changes=True)
         revision: int = wire.decode(reply)["revision"]
         return revision

@@ -1,5 +1,6 @@
 """What a client sees when its daemon is slow, away, killed or none at all."""
 
+import math
 import os
 import signal
 import socket
@@ -12,7 +13,15 @@ from contextlib import contextmanager, suppress
 import pytest
 import zmq
 
-from kvclient import Client, DaemonUnavailableError, DataStoreError, RequestError, RequestTimeoutError, attempts
+from kvclient import (
+    AsyncClient,
+    Client,
+    DaemonUnavailableError,
+    DataStoreError,
+    RequestError,
+    RequestTimeoutError,
+    attempts,
+)
 from kvclient.zmtp import Conversation
 from processes import Daemon, environment, wait_until
 
@@ -132,6 +141,20 @@ def test_an_endpoint_that_cannot_be(endpoint):
     """An endpoint that nobody could listen on is told of as such."""
     with pytest.raises(DataStoreError, match=r"endpoint|socket path"):
         Client(endpoint).ping()
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("timeout", [math.nan, None, "5", 0, -1], ids=str)
+def test_a_timeout_that_cannot_be(kind, timeout):
+    """It is refused when it is set, not when it passes or never does."""
+    store = kind("ipc:///nowhere", timeout=7)
+
+    with pytest.raises(ValueError, match=f"seconds above 0, not {timeout!r}"):
+        kind("ipc:///nowhere", timeout=timeout)
+    with pytest.raises(ValueError, match=f"seconds above 0, not {timeout!r}"):
+        store.timeout = timeout
+
+    assert 7 == store.timeout
 
 
 @pytest.mark.parametrize(
@@ -313,7 +336,6 @@ def test_a_host_without_an_address(monkeypatch):
 
 OF_SOMEBODY_ELSE = """
 import os, sys
-from kvclient import attempts
 from kvclient import Client, DaemonUnavailableError
 from kvclient.cli.output import report
 os.getuid() or os.setuid(65534)  # root may do all the same, and has to become somebody else
