@@ -48,13 +48,12 @@ def attempts(
     later at the latest, `RequestTimeoutError` if the request was sent and `DaemonUnavailableError` if it was not.
     """
     deadline = started + timeout
-    first = min(FIRST_RETRY_SECONDS, timeout)
     if answered:
-        yield from _pause_if_lost(started, first, deadline)
+        yield from _pause_if_lost(started, FIRST_RETRY_SECONDS, deadline)
     else:
         patience = timeout if target.autostart else min(timeout, _ABSENCE_SECONDS)
         yield from _find_daemon(target, started + patience)
-        yield from _exchange(first, deadline)
+        yield from _exchange(min(FIRST_RETRY_SECONDS, deadline - time.monotonic()), deadline)
     pause = FIRST_RETRY_SECONDS
     while True:
         if time.monotonic() >= deadline:
@@ -108,7 +107,12 @@ def _find_daemon(target: Target, deadline: float) -> Iterator[Pause]:
 
 def _somebody_listens(target: Target) -> bool:
     if target.socket is not None:
-        return listening(target.socket)
+        try:
+            return listening(target.socket)
+        except OSError as error:  # no more descriptors, say
+            raise DaemonUnavailableError(
+                f"The daemon on {target.endpoint} cannot be reached: {error.strerror}."
+            ) from None
     try:
         socket.create_connection(tcp_address(target.endpoint), _TCP_SECONDS).close()
     except (ConnectionRefusedError, TimeoutError):

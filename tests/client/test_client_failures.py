@@ -357,6 +357,22 @@ def test_a_daemon_of_somebody_else(daemon):
     assert 6 == done.returncode
 
 
+WITHOUT_DESCRIPTORS = """
+import os, resource, sys
+from kvclient import Client, DaemonUnavailableError
+resource.setrlimit(resource.RLIMIT_NOFILE, (os.dup(0), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+try:
+    Client(sys.argv[1]).ping()
+except DaemonUnavailableError as error:
+    print(error)
+"""
+
+
+def test_no_more_descriptors(python, shared_daemon):
+    """That no connection can be made is told of as such."""
+    assert python(WITHOUT_DESCRIPTORS, shared_daemon.endpoint).endswith("cannot be reached: Too many open files.")
+
+
 def test_a_socket_of_another_type(directory):
     """What cannot be connected to, though something is bound there, ends in a timeout."""
     path = directory / "other.sock"
