@@ -1,6 +1,7 @@
 """Asking until there is an answer: how long to wait for it, when to ask again, when to give up.
 
-Decides, and leaves the waiting to those who can: `Connection` blocks, `AsyncConnection` awaits.
+Decides, and leaves the waiting to those who can: `Connection` blocks, `AsyncConnection` awaits. Only to look whether
+another host accepts connections it blocks itself.
 """
 
 import random
@@ -95,7 +96,7 @@ def _pause_if_lost(started: float, seconds: float, deadline: float) -> Iterator[
 
 def _find_daemon(target: Target, deadline: float) -> Iterator[Pause]:
     """Pause until somebody listens; start a daemon if that is wanted."""
-    while not _somebody_listens(target):
+    while not _somebody_listens(target, deadline):
         if target.autostart and target.socket is not None:
             for seconds in start_daemon(target.socket, target.named_store, deadline):
                 yield Pause(seconds)
@@ -105,7 +106,7 @@ def _find_daemon(target: Target, deadline: float) -> Iterator[Pause]:
         yield Pause(_AWAY_POLL_SECONDS * random.uniform(0.5, 1.5))
 
 
-def _somebody_listens(target: Target) -> bool:
+def _somebody_listens(target: Target, deadline: float) -> bool:
     if target.socket is not None:
         try:
             return listening(target.socket)
@@ -113,8 +114,9 @@ def _somebody_listens(target: Target) -> bool:
             raise DaemonUnavailableError(
                 f"The daemon on {target.endpoint} cannot be reached: {error.strerror}."
             ) from None
+    seconds = max(0.01, min(_TCP_SECONDS, deadline - time.monotonic()))
     try:
-        socket.create_connection(tcp_address(target.endpoint), _TCP_SECONDS).close()
+        socket.create_connection(tcp_address(target.endpoint), seconds).close()
     except (ConnectionRefusedError, TimeoutError):
         return False
     except OSError:  # an unknown host, say: the exchange will tell

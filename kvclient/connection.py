@@ -104,7 +104,7 @@ class Connection(Line):
     def _exchange(self, request: bytes, seconds: float, deadline: float) -> bytes | None:
         """Return the reply; None if the connection was lost, or nothing got through for so many seconds."""
         try:
-            connected = self._socket or self._open()
+            connected = self._socket or self._open(deadline)
             conversation = self._conversation
             while not conversation.established:
                 self._receive(connected, seconds, deadline)
@@ -162,17 +162,20 @@ class Connection(Line):
         if left <= 0 or not self._poll.poll(1000 * min(seconds, left)):
             raise _LineLost
 
-    def _open(self) -> socket.socket:
+    def _open(self, deadline: float) -> socket.socket:
         path = self._target.socket
         address: Any = str(path) if path is not None else tcp_address(self._target.endpoint)
+        seconds = min(_CONNECT_SECONDS, deadline - time.monotonic())
+        if seconds <= 0:
+            raise _LineLost
         self._conversation = Conversation(b"REQ", sys.maxsize)  # first, as `close` ends it with the socket
         try:
             if path is not None:
                 connected = self._socket = socket.socket(socket.AF_UNIX)
-                connected.settimeout(_CONNECT_SECONDS)
+                connected.settimeout(seconds)
                 connected.connect(address)
             else:
-                connected = self._socket = socket.create_connection(address, _CONNECT_SECONDS)
+                connected = self._socket = socket.create_connection(address, seconds)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (PermissionError, socket.gaierror) as error:
             raise _UnreachableError(error.strerror) from None

@@ -5,7 +5,9 @@ import errno
 import inspect
 import pickle
 import signal
+import socket
 import sys
+import threading
 
 import pytest
 import zmq.asyncio
@@ -234,6 +236,26 @@ def test_waiting_for_a_daemon_does_not_hold_up_the_loop(directory, start_daemon)
             return await creating
 
     assert 1 == asyncio.run(main())
+
+
+def test_looking_for_another_host_does_not_hold_up_the_loop(monkeypatch):
+    """A host that does not answer is waited for in a thread."""
+    threads = set()
+
+    def connect(*_):
+        threads.add(threading.current_thread())
+        raise TimeoutError
+
+    async def main():
+        async with AsyncClient("tcp://host:7411", timeout=0.1) as store:
+            await store.ping()
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(DaemonUnavailableError, match="No daemon listens on tcp://host:7411"):
+        asyncio.run(main())
+
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 def test_one_event_loop_after_the_other(shared_daemon, key):

@@ -134,6 +134,24 @@ def test_nobody_listens_on_a_tcp_port():
         Client(f"tcp://127.0.0.1:{port}", timeout=0.1).create("key1", 1)
 
 
+def test_a_host_that_does_not_answer(monkeypatch):
+    """No connection is waited for any longer than the call may take."""
+    waits = []
+
+    def connect(_, seconds):
+        waits.append(seconds)
+        if len(waits) == 1:
+            return socket.socket()
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+
+    with pytest.raises(RequestTimeoutError):
+        Client("tcp://host:7411", timeout=0.2).create("key1", 1)
+
+    assert 0 < max(waits) <= 0.2
+
+
 @pytest.mark.parametrize(
     "endpoint", ["ipc://relative", f"ipc:///{'x' * 120}", "nonsense", "nonsense://x", "tcp://", "tcp://x:y"]
 )
