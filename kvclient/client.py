@@ -29,8 +29,8 @@ class Caller(ABC):
         """Name the daemon by its `endpoint`, or by its `store`, or leave it to the settings and the default.
 
         `timeout` is in seconds and bounds each call, repetitions included; then the call raises
-        `RequestTimeoutError`, or `DaemonUnavailableError` if nobody listens. Without `autostart` no daemon is started.
-        Raises `ValueError` for a `timeout` that is no number above 0.
+        `RequestTimeoutError`, or `DaemonUnavailableError` if there was nobody to send the request to. Without
+        `autostart` no daemon is started. Raises `ValueError` for a `timeout` that is no number above 0.
         """
         self._target = Target(store, endpoint, autostart=autostart)
         self.timeout = timeout

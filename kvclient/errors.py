@@ -109,7 +109,9 @@ class StoreCorruptError(DataStoreError):
 
 
 class DaemonUnavailableError(DataStoreError, ConnectionError):
-    """No daemon listens on the endpoint, and none could be started. The request was not carried out."""
+    """No daemon listens on the endpoint and none could be started, or it cannot be connected to. The request was not
+    carried out.
+    """
 
 
 class RequestTimeoutError(DataStoreError, TimeoutError):
