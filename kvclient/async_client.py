@@ -11,11 +11,11 @@ import zmq
 import zmq.asyncio
 
 from kvclient import wire
-from kvclient.attempts import FIRST_RETRY_SECONDS, Exchange, attempts
+from kvclient.attempts import FIRST_RETRY_SECONDS, Exchange, attempts, went_away
 from kvclient.client import Caller
 from kvclient.connection import Line
-from kvclient.endpoint import Target
-from kvclient.errors import DataStoreError, RequestTimeoutError
+from kvclient.endpoint import Target, tcp_address
+from kvclient.errors import DaemonUnavailableError, DataStoreError, RequestTimeoutError
 
 MOST_CONNECTIONS = 64
 """Requests of one client that are under way at a time; more wait for their turn. So many share a sync of the disk, and
@@ -31,7 +31,8 @@ _inherited: list["zmq.asyncio.Socket | None"] = []
 def _context() -> "zmq.Context[zmq.Socket[bytes]]":
     pid = getpid()
     if pid not in _contexts:
-        _contexts[pid] = zmq.Context()
+        context = _contexts[pid] = zmq.Context()
+        context.set(zmq.MAX_SOCKETS, context.get(zmq.SOCKET_LIMIT))  # descriptors are limit enough
     return _contexts[pid]
 
 
@@ -42,20 +43,37 @@ class AsyncConnection(Line):
         super().__init__(target)
         self._socket: zmq.asyncio.Socket | None = None
 
-    async def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:  # noqa: ASYNC109  # of all attempts
-        """Return the reply to `request`; see `Connection.ask`."""
-        started = time.monotonic()
+    async def ask(
+        self,
+        request: bytes,
+        started: float,
+        timeout: float,  # noqa: ASYNC109  # of all attempts
+        *,
+        changes: bool,
+    ) -> bytes:
+        """Return the reply to `request`; see `Connection.ask`. `started` is when the caller began to wait."""
+        if changes:
+            request = self.identify(request)
         if self._answered:
-            reply = await self._exchange(request, min(FIRST_RETRY_SECONDS, timeout))
+            reply = await self._exchange(request, min(FIRST_RETRY_SECONDS, started + timeout - time.monotonic()))
             if reply is not None:
                 return reply
-        for step in attempts(self._target, started, timeout, changes=changes, answered=self._answered):
+        sent = self._answered
+        steps = attempts(self._target, started, timeout, changes=changes, answered=self._answered)
+        while True:
+            # To look whether another host accepts connections blocks; a Unix socket tells at once.
+            step = next(steps) if self._target.socket is not None else await asyncio.to_thread(next, steps)
             if not isinstance(step, Exchange):
                 await asyncio.sleep(step.seconds)
-            elif (reply := await self._exchange(request, step.seconds)) is not None:
+                continue
+            try:
+                reply = await self._exchange(request, step.seconds)
+            except DaemonUnavailableError as error:
+                raise (went_away(error, changes=changes) if sent else error) from None
+            if reply is not None:
                 self._answered = True
                 return reply
-        raise AssertionError("attempts end with a reply or an error")
+            sent = True
 
     async def _exchange(self, request: bytes, seconds: float) -> bytes | None:
         socket = self._socket or self._open()
@@ -72,13 +90,19 @@ class AsyncConnection(Line):
         return reply
 
     def _open(self) -> zmq.asyncio.Socket:
-        socket = self._socket = zmq.asyncio.Socket(_context(), zmq.REQ)
-        socket.setsockopt(zmq.LINGER, 0)
+        endpoint = self._target.endpoint
+        ipv6 = self._target.socket is None and ":" in tcp_address(endpoint)[0]
         try:
-            socket.connect(self._target.endpoint)
+            socket = self._socket = zmq.asyncio.Socket(_context(), zmq.REQ)
+        except zmq.ZMQError as error:  # no more descriptors, say
+            raise DaemonUnavailableError(f"The daemon on {endpoint} cannot be reached: {error}.") from None
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.IPV6, ipv6)  # with it libzmq would try the IPv6 address only of a host that has both
+        try:
+            socket.connect(endpoint)
         except zmq.ZMQError as error:
             self.close()
-            raise DataStoreError(f"The endpoint {self._target.endpoint!r} cannot be used: {error}.") from None
+            raise DataStoreError(f"The endpoint {endpoint!r} cannot be used: {error}.") from None
         return socket
 
     def close(self) -> None:
@@ -199,20 +223,18 @@ class AsyncClient(Caller):
 
     async def _exchange(self, request: bytes, *, changes: bool) -> bytes:
         pool = self._current_pool()
-        deadline = time.monotonic() + self.timeout
+        started, timeout = time.monotonic(), self.timeout
         try:
-            async with asyncio.timeout(self.timeout):
+            async with asyncio.timeout(timeout):
                 await pool.turn.acquire()
         except TimeoutError:
             raise RequestTimeoutError(
-                f"{MOST_CONNECTIONS} requests to {self.endpoint} were under way for {self.timeout:g} s, and this one "
+                f"{MOST_CONNECTIONS} requests to {self.endpoint} were under way for {timeout:g} s, and this one "
                 "was not sent. Nothing was changed."
             ) from None
         connection = pool.take(self._target)
         try:
-            if changes:
-                request = connection.identify(request)
-            return await connection.ask(request, deadline - time.monotonic(), changes=changes)
+            return await connection.ask(request, started, timeout, changes=changes)
         finally:
             pool.put_back(connection)
             pool.turn.release()

@@ -29,7 +29,8 @@ class Caller(ABC):
         """Name the daemon by its `endpoint`, or by its `store`, or leave it to the settings and the default.
 
         `timeout` is in seconds and bounds each call, repetitions included; then the call raises
-        `RequestTimeoutError`, or `DaemonUnavailableError` if nobody listens. Without `autostart` no daemon is started.
+        `RequestTimeoutError`, or `DaemonUnavailableError` if there was nobody to send the request to. Without
+        `autostart` no daemon is started. Raises `ValueError` for a `timeout` that is no number above 0.
         """
         self._target = Target(store, endpoint, autostart=autostart)
         self.timeout = timeout
@@ -40,15 +41,26 @@ class Caller(ABC):
         """Where the daemon is expected."""
         return self._target.endpoint
 
+    @property
+    def timeout(self) -> float:
+        """Seconds that each call may take; can be set."""
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float) -> None:
+        if not isinstance(seconds, int | float) or not seconds > 0:  # nor is NaN
+            raise ValueError(f"A timeout is a number of seconds above 0, not {seconds!r}.")
+        self._timeout = seconds
+
     @abstractmethod
     def _connect(self) -> None:
         """Prepare to connect on first use."""
 
     def __getstate__(self) -> tuple[Target, float]:
-        return self._target, self.timeout
+        return self._target, self._timeout
 
     def __setstate__(self, state: tuple[Target, float]) -> None:
-        self._target, self.timeout = state
+        self._target, self._timeout = state
         self._connect()
 
 
@@ -56,8 +68,9 @@ class Client(Caller):
     """A store, as its daemon serves it.
 
     Connects on first use, and starts a daemon if none runs on the default endpoint (`KVD_AUTOSTART=0` turns that off).
-    Safe to call from many threads, each of which gets a connection of its own, and after a fork; can be pickled. A
-    daemon that restarts goes unnoticed: a request without an answer is repeated until `timeout`, and carried out once.
+    Safe to call from many threads, each of which gets a connection of its own, from signal handlers, and after a fork;
+    can be pickled. A daemon that restarts goes unnoticed: a request without an answer is repeated until `timeout`, and
+    carried out once.
 
     >>> store = Client()
     >>> store.create("key1", {"name": "value1"}, ttl=5)
@@ -133,13 +146,14 @@ class Client(Caller):
         connection: Connection | None = getattr(self._threads, "connection", None)
         if connection is None or connection.pid != getpid():
             connection = self._threads.connection = Connection(self._target)
+        elif connection.busy:  # this is a signal handler's call, or a finalizer's, inside another call of this thread
+            return Connection(self._target)
         return connection
 
     def _ask(self, request: bytes) -> dict[str, Any]:
-        return wire.decode(self._connection().ask(request, self.timeout, changes=False))
+        return wire.decode(self._connection().ask(request, self._timeout, changes=False))
 
     def _change(self, request: bytes) -> int:
-        connection = self._connection()
-        reply = connection.ask(connection.identify(request), self.timeout, changes=True)
+        reply = self._connection().ask(request, self._timeout, changes=True)
         revision: int = wire.decode(reply)["revision"]
         return revision

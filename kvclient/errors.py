@@ -85,7 +85,9 @@ class BatchTooLargeError(DataStoreError):
 
 
 class RequestError(DataStoreError):
-    """The daemon received something that is no request: not JSON, an unknown operation, a missing or extra field."""
+    """The daemon received something that is no request: not JSON, an unknown operation, a missing or extra field, or
+    larger than any request can be.
+    """
 
 
 # The data file does not allow it.
@@ -107,7 +109,9 @@ class StoreCorruptError(DataStoreError):
 
 
 class DaemonUnavailableError(DataStoreError, ConnectionError):
-    """No daemon listens on the endpoint, and none could be started. The request was not carried out."""
+    """No daemon listens on the endpoint and none could be started, or it cannot be connected to. The request was not
+    carried out.
+    """
 
 
 class RequestTimeoutError(DataStoreError, TimeoutError):

@@ -1,12 +1,16 @@
 """`AsyncClient`: the same store for asyncio, with many calls at once and calls that are cancelled."""
 
 import asyncio
+import errno
 import inspect
 import pickle
 import signal
+import socket
 import sys
+import threading
 
 import pytest
+import zmq.asyncio
 
 from kvclient import AsyncClient, Client, DaemonUnavailableError, KeyExistsError, KeyNotFoundError, RequestTimeoutError
 from kvclient.async_client import MOST_CONNECTIONS
@@ -120,6 +124,7 @@ def test_a_daemon_that_hangs_ends_in_timeouts(daemon):
             daemon.process.send_signal(signal.SIGCONT)
             assert {RequestTimeoutError} == {type(result) for result in results}
             told = [str(result) for result in results]
+            assert all(" 0.5 s" in each for each in told)
             assert all(("may have been carried out" in each) != ("Nothing was changed." in each) for each in told)
             assert sum("may have been carried out" in each for each in told) >= MOST_CONNECTIONS
             assert all("Nothing was changed." in each for each in told[-10:])
@@ -156,6 +161,70 @@ def test_nobody_listens(directory):
     asyncio.run(main())
 
 
+def test_an_ipv6_address():
+    """It is as good as any other."""
+
+    async def main():
+        with zmq.asyncio.Context() as context, context.socket(zmq.REP) as peer:
+            peer.setsockopt(zmq.LINGER, 0)
+            peer.setsockopt(zmq.IPV6, 1)
+            try:
+                port = peer.bind_to_random_port("tcp://[::1]", max_tries=1)
+            except zmq.ZMQError as error:
+                pytest.skip(f"no IPv6 here: {error}")
+            async with AsyncClient(f"tcp://[::1]:{port}", timeout=20) as store:
+                pinging = asyncio.create_task(store.ping())
+                assert b'{"op":"ping"}' == await asyncio.wait_for(peer.recv(), 20)
+                await peer.send(b'{"ok":true}')
+                await pinging
+
+    asyncio.run(main())
+
+
+MANY = """
+import asyncio, resource, sys
+from kvclient import AsyncClient
+from kvclient.async_client import MOST_CONNECTIONS
+_, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+async def main():
+    stores = [AsyncClient(sys.argv[1], timeout=60) for _ in range(17)]
+    await asyncio.gather(*(store.ping() for store in stores for _ in range(MOST_CONNECTIONS)))
+    for store in stores:
+        await store.close()
+
+asyncio.run(main())
+"""
+
+
+def test_many_connections(python, shared_daemon):
+    """Of several clients together they are more than libzmq allows by itself."""
+    assert "" == python(MANY, shared_daemon.endpoint)
+
+
+def test_no_more_sockets(daemon, monkeypatch):
+    """DaemonUnavailableError if it is so from the start; after a request was sent, that may have been carried out."""
+    allowed = iter([zmq.asyncio.Socket])
+
+    def socket(*arguments):
+        for make in allowed:
+            return make(*arguments)
+        raise zmq.ZMQError(errno.EMFILE)
+
+    async def create():
+        async with AsyncClient(daemon.endpoint) as store:
+            await store.create("key1", 1)
+
+    monkeypatch.setattr(zmq.asyncio, "Socket", socket)
+    daemon.freeze()
+
+    with pytest.raises(RequestTimeoutError, match=r"Too many open files\. .* may have been carried out"):
+        asyncio.run(create())
+    with pytest.raises(DaemonUnavailableError, match="cannot be reached: Too many open files"):
+        asyncio.run(create())
+
+
 def test_waiting_for_a_daemon_does_not_hold_up_the_loop(directory, start_daemon):
     """While one call waits for the daemon to come, other tasks go on: here, the one that starts it."""
 
@@ -167,6 +236,26 @@ def test_waiting_for_a_daemon_does_not_hold_up_the_loop(directory, start_daemon)
             return await creating
 
     assert 1 == asyncio.run(main())
+
+
+def test_looking_for_another_host_does_not_hold_up_the_loop(monkeypatch):
+    """A host that does not answer is waited for in a thread."""
+    threads = set()
+
+    def connect(*_):
+        threads.add(threading.current_thread())
+        raise TimeoutError
+
+    async def main():
+        async with AsyncClient("tcp://host:7411", timeout=0.1) as store:
+            await store.ping()
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with pytest.raises(DaemonUnavailableError, match="No daemon listens on tcp://host:7411"):
+        asyncio.run(main())
+
+    assert threads
+    assert threading.current_thread() not in threads
 
 
 def test_one_event_loop_after_the_other(shared_daemon, key):

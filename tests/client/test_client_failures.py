@@ -1,16 +1,28 @@
 """What a client sees when its daemon is slow, away, killed or none at all."""
 
+import math
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
+from contextlib import contextmanager, suppress
 
 import pytest
 import zmq
 
-from kvclient import Client, DaemonUnavailableError, DataStoreError, RequestTimeoutError
+from kvclient import (
+    AsyncClient,
+    Client,
+    DaemonUnavailableError,
+    DataStoreError,
+    RequestError,
+    RequestTimeoutError,
+    attempts,
+)
+from kvclient.zmtp import Conversation
 from processes import Daemon, environment, wait_until
 
 
@@ -53,28 +65,54 @@ def test_a_late_reply_is_nobodys(daemon):
     assert "value1" == store.read("key1")
 
 
-def test_an_interrupted_call_leaves_nothing_behind(stopped):
-    """After Ctrl-C in the middle of a call the client is as good as new."""
-
-    class Interrupted(BaseException):
-        pass
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), TimeoutError(), ConnectionResetError(), RequestError("mine")])
+def test_an_interrupted_call_leaves_nothing_behind(stopped, error):
+    """What a signal handler raises in the middle of a call ends it, and the client is as good as new."""
 
     def interrupt(*_):
-        raise Interrupted
+        raise error
 
     store = Client(stopped.endpoint, timeout=20)
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.1)
     try:
-        with pytest.raises(Interrupted):
+        with pytest.raises(type(error)) as caught:
             store.create("key1", 1)
     finally:
         signal.signal(signal.SIGALRM, before)
     stopped.process.send_signal(signal.SIGCONT)
+    assert error is caught.value
 
     store.create("key2", "value2")
 
     assert "value2" == store.read("key2")
+
+
+def test_a_call_inside_another_gets_its_own_answer(daemon):
+    """As a signal handler's, which comes in the midst of the program's own."""
+    store = Client(daemon.endpoint, timeout=20)
+    store.batch_create({"key1": "value1", "key2": "value2"})
+    values, revisions = [], []
+
+    def ask(*_):
+        daemon.process.send_signal(signal.SIGCONT)
+        values.append(store.read("key2"))
+        revisions.append(store.create(f"inside{len(revisions)}", 1))
+
+    def interrupted(call, *arguments):
+        daemon.freeze()
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        return call(*arguments)
+
+    before = signal.signal(signal.SIGALRM, ask)
+    try:
+        values.append(interrupted(store.read, "key1"))
+        revisions.append(interrupted(store.create, "outside", 1))
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+    assert ["value2", "value1", "value2"] == values
+    assert [2, 3, 4] == sorted(revisions)
 
 
 def test_nobody_listens(directory):
@@ -96,6 +134,24 @@ def test_nobody_listens_on_a_tcp_port():
         Client(f"tcp://127.0.0.1:{port}", timeout=0.1).create("key1", 1)
 
 
+def test_a_host_that_does_not_answer(monkeypatch):
+    """No connection is waited for any longer than the call may take."""
+    waits = []
+
+    def connect(_, seconds):
+        waits.append(seconds)
+        if len(waits) == 1:
+            return socket.socket()
+        raise TimeoutError
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+
+    with pytest.raises(RequestTimeoutError):
+        Client("tcp://host:7411", timeout=0.2).create("key1", 1)
+
+    assert 0 < max(waits) <= 0.2
+
+
 @pytest.mark.parametrize(
     "endpoint", ["ipc://relative", f"ipc:///{'x' * 120}", "nonsense", "nonsense://x", "tcp://", "tcp://x:y"]
 )
@@ -103,6 +159,20 @@ def test_an_endpoint_that_cannot_be(endpoint):
     """An endpoint that nobody could listen on is told of as such."""
     with pytest.raises(DataStoreError, match=r"endpoint|socket path"):
         Client(endpoint).ping()
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize("timeout", [math.nan, None, "5", 0, -1], ids=str)
+def test_a_timeout_that_cannot_be(kind, timeout):
+    """It is refused when it is set, not when it passes or never does."""
+    store = kind("ipc:///nowhere", timeout=7)
+
+    with pytest.raises(ValueError, match=f"seconds above 0, not {timeout!r}"):
+        kind("ipc:///nowhere", timeout=timeout)
+    with pytest.raises(ValueError, match=f"seconds above 0, not {timeout!r}"):
+        store.timeout = timeout
+
+    assert 7 == store.timeout
 
 
 @pytest.mark.parametrize(
@@ -153,15 +223,182 @@ def test_what_answers_is_no_zeromq(directory, says):
     assert len(asked) < 60
 
 
-def test_a_daemon_of_somebody_else(daemon):
-    """A socket that may not be written to is told of as such, at once."""
-    os.chmod(daemon.endpoint.removeprefix("ipc://"), 0)
-    # Root may do all the same, and has to become somebody else.
-    asks = "import os, sys; from kvclient import Client; os.getuid() or os.setuid(65534); Client(sys.argv[1]).ping()"
-    done = subprocess.run([sys.executable, "-c", asks, daemon.endpoint], capture_output=True, text=True, check=False)
+@contextmanager
+def peer(listener, talk):
+    """Have `talk(connection, conversation)` with one client after the other, until it returns True."""
 
-    assert "DaemonUnavailableError" in done.stderr
-    assert "cannot be reached: Permission denied" in done.stderr
+    def serve():
+        ended = False
+        while not ended:
+            connection, _ = listener.accept()
+            with connection, suppress(OSError):  # many only look whether somebody listens
+                conversation = Conversation(b"REP", 1 << 30)
+                connection.sendall(conversation.outgoing)
+                ended = talk(connection, conversation)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield
+    thread.join()
+
+
+@pytest.fixture
+def listener(directory):
+    with socket.create_server(f"{directory}/other.sock", family=socket.AF_UNIX) as listener:
+        yield listener
+
+
+def received(connection, conversation, pause=0.0):
+    """Return the request that comes in, in pieces; None if the client hangs up."""
+    request = None
+    while request is None and (piece := connection.recv(1 << 16)):
+        request = conversation.receive(piece)
+        time.sleep(pause)
+    return request
+
+
+PING = b"\x04\x07\x04PING\x00\x10"
+
+
+def test_a_peer_that_pings(listener):
+    """What a proxy built on libzmq may say besides replies, and in one piece with them, is answered and no reply."""
+    pongs = []
+
+    def talk(connection, conversation):
+        while said := connection.recv(1000):
+            pongs.append(said.count(b"PONG"))
+            if conversation.receive(said) is not None:
+                connection.sendall(conversation.message(b'{"ok":true}') + PING)
+        return bool(pongs)
+
+    with peer(listener, talk), Client(f"ipc://{listener.getsockname()}") as store:
+        for _ in range(3):
+            store.ping()
+
+    assert 2 == sum(pongs)
+
+
+def test_a_peer_that_only_pings(listener):
+    """A request that got lost behind such a proxy is repeated all the same."""
+    requests = []
+
+    def talk(connection, conversation):
+        if (request := received(connection, conversation)) is not None:
+            requests.append(request)
+        while len(requests) == 1:
+            connection.sendall(PING)
+            connection.recv(1000)
+            time.sleep(0.01)
+        if requests:
+            connection.sendall(conversation.message(b'{"ok":true}'))
+        return bool(requests)
+
+    with peer(listener, talk), Client(f"ipc://{listener.getsockname()}", timeout=20) as store:
+        store.ping()
+
+    assert 2 == len(requests)
+
+
+def test_a_slow_line(listener, monkeypatch):
+    """A request and a reply that take longer than an attempt are not given up while there is progress."""
+    monkeypatch.setattr(attempts, "MOST_RETRY_SECONDS", 0.25)
+    value = "x" * 1_000_000
+
+    def talk(connection, conversation):
+        if (request := received(connection, conversation, pause=0.03)) is None:
+            return False
+        reply = conversation.message(b'{"ok":true,"revision":1,"value":%s}' % request)
+        for at in range(0, len(reply), 1 << 16):
+            connection.sendall(reply[at : at + (1 << 16)])
+            time.sleep(0.03)
+        return True
+
+    with peer(listener, talk), Client(f"ipc://{listener.getsockname()}", timeout=20) as store:
+        assert 1 == store.create("key1", value)
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_request_larger_than_any(start_daemon, answered):
+    """The daemon hangs up on it, which is told of as such: it was not carried out, and the client serves on."""
+    with Client(start_daemon(max_batch="1").endpoint, timeout=20) as store:
+        if answered:
+            store.ping()
+        with pytest.raises(RequestError, match=r"hung up while the request of 50000\d\d bytes .* was not carried out"):
+            store.create("key1", "x" * 5_000_000)
+
+        assert 1 == store.create("key1", 1)
+
+
+def test_a_host_without_an_address(monkeypatch):
+    """DaemonUnavailableError if it is so from the start; after a request was sent, that may have been carried out."""
+
+    def fails(*_):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    def talk(connection, conversation):
+        if received(connection, conversation) is None:
+            return False
+        monkeypatch.setattr(socket, "getaddrinfo", fails)
+        return True
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        store = Client(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+        with (
+            peer(listener, talk),
+            pytest.raises(RequestTimeoutError, match=r"not known\. .* may have been carried out"),
+        ):
+            store.create("key1", 1)
+        with pytest.raises(DaemonUnavailableError, match="cannot be reached: Name or service not known"):
+            store.create("key1", 1)
+
+
+OF_SOMEBODY_ELSE = """
+import os, sys
+from kvclient import Client, DaemonUnavailableError
+from kvclient.cli.output import report
+os.getuid() or os.setuid(65534)  # root may do all the same, and has to become somebody else
+try:
+    Client(sys.argv[1]).ping()
+except DaemonUnavailableError as error:
+    sys.exit(report(error))
+"""
+
+
+def test_a_daemon_of_somebody_else(daemon):
+    """A socket that may not be written to is told of as such, at once, by kvctl too."""
+    os.chmod(daemon.endpoint.removeprefix("ipc://"), 0)
+    done = subprocess.run(
+        [sys.executable, "-c", OF_SOMEBODY_ELSE, daemon.endpoint], capture_output=True, text=True, check=False
+    )
+
+    assert f"kvctl: The daemon on {daemon.endpoint} cannot be reached: Permission denied.\n" == done.stderr
+    assert 6 == done.returncode
+
+
+WITHOUT_DESCRIPTORS = """
+import os, resource, sys
+from kvclient import Client, DaemonUnavailableError
+resource.setrlimit(resource.RLIMIT_NOFILE, (os.dup(0), resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+try:
+    Client(sys.argv[1]).ping()
+except DaemonUnavailableError as error:
+    print(error)
+"""
+
+
+def test_no_more_descriptors(python, shared_daemon):
+    """That no connection can be made is told of as such."""
+    assert python(WITHOUT_DESCRIPTORS, shared_daemon.endpoint).endswith("cannot be reached: Too many open files.")
+
+
+def test_a_socket_of_another_type(directory):
+    """What cannot be connected to, though something is bound there, ends in a timeout."""
+    path = directory / "other.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+        other.bind(str(path))
+
+        with pytest.raises(RequestTimeoutError, match="No answer from"):
+            Client(f"ipc://{path}", timeout=0.1).ping()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "*"])
@@ -199,20 +436,22 @@ def test_a_restart_between_two_calls_goes_unnoticed(daemon, number):
         assert 2 == store.read("key2")
 
 
-def test_a_call_lives_through_a_restart(daemon):
-    """A call that is waiting when its daemon is killed is answered by the next daemon."""
+@pytest.mark.parametrize("keys", [1, 200])
+def test_a_call_lives_through_a_restart(daemon, keys):
+    """A call that is waiting, or sending, when its daemon is killed is answered by the next daemon."""
     store = Client(daemon.endpoint, timeout=60)
     store.create("key1", 1)
     daemon.freeze()
     answers = []
-    thread = threading.Thread(target=lambda: answers.append(store.create("key2", 2)))
+    items = {f"large{number}": "x" * 16_000 for number in range(keys)}
+    thread = threading.Thread(target=lambda: answers.append(store.batch_create(items)))
     thread.start()
     daemon.kill()
     daemon.start()
     thread.join()
 
     assert [2] == answers
-    assert 2 == store.read("key2")
+    assert 1 + keys == store.status()["keys"]
 
 
 def test_a_daemon_that_does_not_come_back(daemon):
