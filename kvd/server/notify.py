@@ -71,7 +71,7 @@ class Notifier:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.settimeout(5.0 if must_arrive else 0.0)
-                sender.sendto("\n".join(lines).encode(), self._address)
+                sender.sendto("\n".join(lines).encode("utf-8", "backslashreplace"), self._address)
         except OSError:
             pass  # a manager that cannot be told is no reason to stop serving
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,12 @@ def watchdog(manager, clock):
 
 
 class TestNotifier:
+    def test_a_path_that_is_no_utf_8_is_told_with_escapes(self, manager, watchdog):
+        """A manager takes nothing but UTF-8."""
+        watchdog[0].opening(Path(os.fsdecode(b"/\xff.json")), 1, 2)
+
+        assert r"STATUS=Opening /\udcff.json: 50% of 2 bytes" in manager.lines()
+
     def test_the_watchdog_is_fed_three_times_as_often_as_it_asks_for(self, manager, watchdog):
         """However often the loop turns, it is fed every ten seconds of thirty."""
         notifier, clock = watchdog
