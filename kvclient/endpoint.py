@@ -91,7 +91,8 @@ class Target:
     """The daemon that a client talks to: its endpoint, and the store to start a daemon for if none listens there.
 
     A given `endpoint` or `store` comes first, then `KVD_ENDPOINT` and `KVD_STORE`, then the settings file, then the
-    default. A daemon is started only on a store's default endpoint: who names an endpoint runs the daemon himself.
+    default; a variable that is empty is as good as none. A daemon is started only on a store's default endpoint: who
+    names an endpoint runs the daemon himself.
     """
 
     def __init__(self, store: str | None = None, endpoint: str | None = None, *, autostart: bool = True) -> None:
@@ -99,9 +100,9 @@ class Target:
         """What the caller asked for by name, if anything."""
         config: dict[str, Any] = {}
         if endpoint is None and store is None:
-            endpoint = os.environ.get("KVD_ENDPOINT")
+            endpoint = os.environ.get("KVD_ENDPOINT") or None
         if endpoint is None and store is None:
-            store = os.environ.get("KVD_STORE")
+            store = os.environ.get("KVD_STORE") or None
             config = read_config()
             endpoint = config.get("endpoint") if store is None else None
         self.store = check_store_name(str(store or config.get("store") or DEFAULT_STORE))

@@ -5,6 +5,7 @@ store's.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -33,7 +34,7 @@ def _expand(path: Path) -> Path:
 class Settings(BaseSettings):
     """All settings, each with its default and what it means."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
     store: str = Field(DEFAULT_STORE, description="The store's name; gives the file and the endpoint their defaults.")
     file: Annotated[Path, AfterValidator(_expand)] | None = Field(None, description="The data file.")
@@ -53,9 +54,9 @@ class Settings(BaseSettings):
     @classmethod
     def load(cls, **given: Any) -> Self:
         """Return the settings, `given` ones first; None counts as not given. Raises `DataStoreError`."""
-        known = {*cls.model_fields, *_CLIENT_SETTINGS}
+        known = {_variable(name) for name in (*cls.model_fields, *_CLIENT_SETTINGS)}
         for name in os.environ:
-            if name.startswith(_PREFIX) and name.removeprefix(_PREFIX).lower() not in known:
+            if name.startswith(_PREFIX) and name not in known:
                 raise DataStoreError(f"The environment variable {name} is no setting of kvd; there are: {_names()}.")
         read_config()  # for its message, if it is not TOML
         try:
@@ -70,7 +71,7 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
@@ -80,7 +81,7 @@ class Settings(BaseSettings):
                 settings_cls,
                 [
                     TomlConfigSettingsSource(settings_cls, config_path()),
-                    env_settings,
+                    _environment,
                     init_settings,
                 ],
             ),
@@ -104,7 +105,7 @@ class Settings(BaseSettings):
 class _Levels(PydanticBaseSettingsSource):
     """The sources merged, the last one first, with the rule for named stores."""
 
-    def __init__(self, settings_cls: type[BaseSettings], levels: list[PydanticBaseSettingsSource]) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], levels: list[Callable[[], dict[str, Any]]]) -> None:
         super().__init__(settings_cls)
         self._levels = levels
 
@@ -120,6 +121,16 @@ class _Levels(PydanticBaseSettingsSource):
                 merged.pop("endpoint", None)
             merged |= values
         return merged
+
+
+def _variable(name: str) -> str:
+    return f"{_PREFIX}{name.upper()}"
+
+
+def _environment() -> dict[str, Any]:
+    """Return the settings in the environment. A variable that is empty is as good as none."""
+    # Not pydantic-settings': it takes kvd_store for KVD_STORE, which clients do not.
+    return {name: value for name in Settings.model_fields if (value := os.environ.get(_variable(name)))}
 
 
 def _names() -> str:

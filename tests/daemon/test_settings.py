@@ -77,7 +77,7 @@ def test_a_named_store_sets_aside_paths_of_lower_levels(home, write, monkeypatch
 
 
 @pytest.mark.parametrize("given", [None, "named"])
-@pytest.mark.parametrize("variable", [None, "KVD_STORE", "KVD_ENDPOINT", "both"])
+@pytest.mark.parametrize("variable", [None, "KVD_STORE", "KVD_ENDPOINT", "both", "empty", "lower case"])
 @pytest.mark.parametrize("config", ["", 'store = "toml"', 'endpoint = "ipc:///toml.sock"', "both"])
 def test_client_and_daemon_agree_on_the_endpoint(home, write, monkeypatch, given, variable, config):
     """Whatever is configured where, kvctl asks where kvd listens."""
@@ -86,8 +86,23 @@ def test_client_and_daemon_agree_on_the_endpoint(home, write, monkeypatch, given
         monkeypatch.setenv("KVD_STORE", "variable")
     if variable in ("KVD_ENDPOINT", "both"):
         monkeypatch.setenv("KVD_ENDPOINT", f"ipc://{home}/variable.sock")
+    if variable == "empty":
+        monkeypatch.setenv("KVD_STORE", "variable")
+        monkeypatch.setenv("KVD_ENDPOINT", "")
+    if variable == "lower case":
+        monkeypatch.setenv("kvd_store", "variable")
 
     assert Settings.load(store=given).listen_on == Target(given).endpoint
+
+
+@pytest.mark.usefixtures("home")
+def test_an_empty_variable_is_as_good_as_none(monkeypatch):
+    """Each falls back to what it would be without it."""
+    unset = Settings.load(), Target().endpoint
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"KVD_{name.upper()}", "")
+
+    assert unset == (Settings.load(), Target().endpoint)
 
 
 def test_a_home_in_a_path_is_expanded(home, write):
@@ -132,7 +147,7 @@ def test_a_settings_file_with_a_mistake_is_refused(write, text, told):
         ("KVD_MAX_VALUE", "1", "KVD_MAX_VALUE is no setting of kvd; there are: store, file, endpoint, sync, "),
         ("KVD_SYNC", "sometimes", "Setting sync = 'sometimes' is invalid"),
         ("KVD_MAX_BATCH", "many", "Setting max_batch = 'many' is invalid"),
-        ("KVD_MAX_BATCH", "", "Setting max_batch = '' is invalid"),
+        ("KVD_store", "work", "KVD_store is no setting of kvd"),
         ("KVD_STORE", "a/b", "A store's name has letters"),
     ],
 )

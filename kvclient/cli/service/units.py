@@ -119,7 +119,7 @@ def _environment_file(store: str) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise DataStoreError(f"The environment file {path} cannot be read: {error}") from None
     pairs = (word.partition("=") for word in words)
-    return {name.removeprefix("KVD_").lower(): value for name, _, value in pairs if name.startswith("KVD_")}
+    return {name.removeprefix("KVD_").lower(): value for name, _, value in pairs if value and name.startswith("KVD_")}
 
 
 def _shipped(name: str) -> str:
