@@ -118,6 +118,15 @@ def test_a_full_disk_is_told(launch, store, key):
     assert b"No space left on device" in errors
 
 
+@pytest.mark.parametrize("option", [(), ("--json",)], ids=" ".join)
+def test_where_not_even_errors_can_be_written_the_exit_code_tells(launch, option):
+    """`kvctl read missing 2>/dev/full` is still the error of a key that is missing."""
+    with open("/dev/full", "w") as full:
+        process = launch("read", "missing", *option, stderr=full)
+
+    assert 3 == process.wait(timeout=30)
+
+
 @pytest.mark.parametrize("arguments", [("read", "KEY"), ("create", "KEY", "1")], ids=" ".join)
 def test_ctrl_c_ends_a_command_that_waits(launch, daemon, key, arguments):
     """Exit code 130, as of other commands, and no traceback."""
