@@ -27,8 +27,15 @@ _CLIENT_SETTINGS = {"autostart"}
 Count = Annotated[int, Field(ge=1)]
 
 
-def _expand(path: Path) -> Path:
-    return path.expanduser()
+def _full(path: Path) -> Path:
+    """Return the path with a home directory for `~`."""
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        raise ValueError("there is no such user") from None
+    if not path.is_absolute():
+        raise ValueError("it must begin with / or ~/, as it stands for the same file wherever kvd is started")
+    return path
 
 
 class Settings(BaseSettings):
@@ -37,7 +44,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
     store: str = Field(DEFAULT_STORE, description="The store's name; gives the file and the endpoint their defaults.")
-    file: Annotated[Path, AfterValidator(_expand)] | None = Field(None, description="The data file.")
+    file: Annotated[Path, AfterValidator(_full)] | None = Field(None, description="The data file.")
     endpoint: str | None = Field(None, description="Where the daemon listens: a ZeroMQ endpoint.")
     sync: Literal["always", "interval", "never"] = Field(
         "always", description="When a write is forced to the disk: before its reply, once a second, or by the kernel."
@@ -53,12 +60,17 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **given: Any) -> Self:
-        """Return the settings, `given` ones first; None counts as not given. Raises `DataStoreError`."""
+        """Return the settings, `given` ones first; None counts as not given. Raises `DataStoreError`.
+
+        Only a `file` that is given may be a relative path.
+        """
         known = {_variable(name) for name in (*cls.model_fields, *_CLIENT_SETTINGS)}
         for name in os.environ:
             if name.startswith(_PREFIX) and name not in known:
                 raise DataStoreError(f"The environment variable {name} is no setting of kvd; there are: {_names()}.")
         read_config()  # for its message, if it is not TOML
+        if (file := given.get("file")) is not None:
+            given["file"] = str(file if str(file).startswith("~") else Path(file).absolute())
         try:
             settings = cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
@@ -144,5 +156,7 @@ def _explain(error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             lines.append(f"{name!r} is no setting of kvd (in {config_path()}); there are: {_names()}.")
         else:
-            lines.append(f"Setting {name} = {problem['input']!r} is invalid: {problem['msg']}.")
+            lines.append(
+                f"Setting {name} = {problem['input']!r} is invalid: {problem['msg'].removeprefix('Value error, ')}."
+            )
     return " ".join(lines)

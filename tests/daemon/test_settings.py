@@ -112,6 +112,14 @@ def test_a_home_in_a_path_is_expanded(home, write):
     assert home / "mine.json" == Settings.load().data_file
 
 
+@pytest.mark.usefixtures("home")
+def test_a_file_of_the_command_line_may_be_relative(tmp_path, monkeypatch):
+    """To the directory that one is in, as in any command."""
+    monkeypatch.chdir(tmp_path)
+
+    assert tmp_path / "sub" / "mine.json" == Settings.load(file=Path("sub/mine.json")).data_file
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
@@ -126,6 +134,8 @@ def test_a_home_in_a_path_is_expanded(home, write):
         ("compact_share = nan", "Setting compact_share = nan is invalid"),
         ('sync = "sometimes"', "Setting sync = 'sometimes' is invalid"),
         ("file = 5", "Setting file = 5 is invalid"),
+        ('file = "store.json"', "Setting file = 'store.json' is invalid: it must begin with / or ~/"),
+        ('file = "~nosuchuser/x.json"', "Setting file = '~nosuchuser/x.json' is invalid: there is no such user"),
         ('store = "../etc"', "A store's name has letters"),
         ('store = ""', "A store's name has letters"),
         ("what is this", "config.toml cannot be read"),
@@ -149,6 +159,7 @@ def test_a_settings_file_with_a_mistake_is_refused(write, text, told):
         ("KVD_MAX_BATCH", "many", "Setting max_batch = 'many' is invalid"),
         ("KVD_store", "work", "KVD_store is no setting of kvd"),
         ("KVD_STORE", "a/b", "A store's name has letters"),
+        ("KVD_FILE", "x/store.json", "Setting file = 'x/store.json' is invalid: it must begin with / or ~/"),
     ],
 )
 @pytest.mark.usefixtures("home")
@@ -193,6 +204,7 @@ def kvd(directory: Path, *arguments: str, **variables: str):
         (["--endpoint", "ipc:///proc/nowhere/x.sock"], {}, 1, "kvd: The endpoint ipc:///proc/nowhere/x.sock cannot"),
         (["--file", "/proc/nowhere/x.json"], {}, 1, "kvd: "),
         (["--file", "/"], {}, 1, "kvd: "),
+        (["--file", "~nosuchuser/x.json"], {}, 1, "kvd: Setting file = '~nosuchuser/x.json' is invalid: there is no"),
         (["--speed", "fast"], {}, 2, "No such option"),
     ],
 )

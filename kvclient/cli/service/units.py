@@ -58,7 +58,7 @@ class Service:
             name="kvd" if store == default else f"kvd@{store}",
             store=store,
             endpoint=str(settings.get("endpoint") or default_endpoint(store)),
-            directory=(Path.home() / Path(file).expanduser()).resolve().parent if file else user_documents_path(),
+            directory=(Path.home() / os.path.expanduser(file)).resolve().parent if file else user_documents_path(),
         )
 
     @property
