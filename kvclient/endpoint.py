@@ -67,9 +67,9 @@ def socket_path(endpoint: str) -> Path | None:
     if not endpoint.startswith("ipc://"):
         raise DataStoreError(f"An endpoint begins with ipc:// or tcp://: {endpoint!r}")
     path = endpoint.removeprefix("ipc://")
-    if not path.startswith("/"):
+    if not path.startswith("/") or not Path(path).name or "\0" in path:
         raise DataStoreError(
-            f"An ipc endpoint needs an absolute path, as in ipc:///run/user/1000/kvd/work.sock: {endpoint}"
+            f"An ipc endpoint needs an absolute path of a socket, as in ipc:///run/user/1000/kvd/work.sock: {endpoint}"
         )
     if (size := len(os.fsencode(path))) > MAX_SOCKET_PATH_BYTES:
         raise DataStoreError(
@@ -82,9 +82,16 @@ def socket_path(endpoint: str) -> Path | None:
 def tcp_address(endpoint: str) -> tuple[str, int]:
     """Return host and port of a `tcp://` endpoint. Raises `DataStoreError` if it cannot be one."""
     host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-    if not host or not port.isdecimal():
-        raise DataStoreError(f"A tcp endpoint needs a host and a port, as in tcp://127.0.0.1:7411: {endpoint}")
-    return host.strip("[]"), int(port)
+    number = int(port) if port.isdecimal() and len(port) <= len("65535") else 0
+    try:
+        host.encode("idna")  # as the resolver will
+    except UnicodeError:
+        host = ""
+    if not host or not 1 <= number <= 65535:
+        raise DataStoreError(
+            f"A tcp endpoint needs a host and a port from 1 to 65535, as in tcp://127.0.0.1:7411: {endpoint}"
+        )
+    return host.strip("[]"), number
 
 
 class Target:

@@ -1,5 +1,6 @@
 """The commands of `kvctl`, their arguments, options and help."""
 
+import math
 from importlib.metadata import version as installed_version
 from typing import Annotated
 
@@ -21,9 +22,16 @@ app = typer.Typer(
 )
 app.add_typer(service, name="service")
 
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number of seconds")
+    return value
+
+
 Store = Annotated[str | None, typer.Option(help="The store's name.", show_default="data_store")]
 Endpoint = Annotated[str | None, typer.Option(help="The daemon's endpoint, such as ipc:///run/user/1000/kvd/x.sock.")]
-Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")]
+Timeout = Annotated[float, typer.Option(min=0.001, callback=_finite, help="Seconds to wait for an answer.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results and errors as JSON.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
 Ttl = Annotated[float | None, typer.Option(metavar="SECONDS", help="Expire after so many seconds.")]
@@ -153,7 +161,9 @@ def _bench(
     mix: Annotated[
         str, typer.Option(help="How often create, read and delete are done, relative to each other.")
     ] = bench.DEFAULT_MIX,
-    duration: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How long to measure.")] = 5.0,
+    duration: Annotated[
+        float, typer.Option(min=0.1, callback=_finite, metavar="SECONDS", help="How long to measure.")
+    ] = 5.0,
     sync: Annotated[
         bench.Sync | None, typer.Option(help="Of the scratch daemon; see kvd --help.", show_default="always")
     ] = None,

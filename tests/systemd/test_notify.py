@@ -98,6 +98,12 @@ class TestNotifier:
             for share in ("0%", "50%", "100%")
         ]
 
+    def test_a_watchdog_that_says_no_time_is_none(self, manager):
+        """It is not what systemd sets, and no reason not to serve."""
+        Notifier({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "soon"}).beat(lambda: "")
+
+        assert manager.lines() == []
+
     def test_a_watchdog_of_another_process_is_not_ours(self, manager):
         """WATCHDOG_PID names who has to feed it."""
         environment = {"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "1000", "WATCHDOG_PID": str(os.getpid() + 1)}
