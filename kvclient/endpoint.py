@@ -17,6 +17,7 @@ from kvclient.errors import DataStoreError
 DEFAULT_STORE = "data_store"
 MAX_SOCKET_PATH_BYTES = 107  # sun_path of unix(7) has 108 bytes, one of them for the closing NUL
 
+_SWITCH = {"1": True, "0": False, "yes": True, "no": False, "on": True, "off": False, "true": True, "false": False}
 _store_name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -94,6 +95,14 @@ def tcp_address(endpoint: str) -> tuple[str, int]:
     return host.strip("[]"), number
 
 
+def _autostart_is_on() -> bool:
+    """Return what `KVD_AUTOSTART` says. Raises `DataStoreError` if that is neither yes nor no."""
+    said = os.environ.get("KVD_AUTOSTART") or "1"
+    if (word := said.lower()) not in _SWITCH:
+        raise DataStoreError(f"KVD_AUTOSTART is one of {', '.join(_SWITCH)}, and not {said!r}.")
+    return _SWITCH[word]
+
+
 class Target:
     """The daemon that a client talks to: its endpoint, and the store to start a daemon for if none listens there.
 
@@ -115,4 +124,4 @@ class Target:
         self.store = check_store_name(str(store or config.get("store") or DEFAULT_STORE))
         self.endpoint = str(endpoint or default_endpoint(self.store))
         self.socket = socket_path(self.endpoint)
-        self.autostart = autostart and endpoint is None and os.environ.get("KVD_AUTOSTART", "1") != "0"
+        self.autostart = autostart and endpoint is None and _autostart_is_on()
