@@ -1,6 +1,7 @@
 """The commands of `kvctl`, their arguments, options and help."""
 
 import math
+import sys
 from importlib.metadata import version as installed_version
 from typing import Annotated
 
@@ -44,10 +45,18 @@ def _main(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-# A negative number as VALUE must not be taken for an option.
+def _no_option(key: str) -> str:
+    if key.startswith("-") and key != "-" and "--" not in sys.argv:
+        raise typer.BadParameter(
+            f"There is no option {key}. A key that begins with - goes behind --, after all options."
+        )
+    return key
+
+
+# A negative number as VALUE must not be taken for an option. What may be a mistyped one is looked for in KEY instead.
 @app.command("create", context_settings={"ignore_unknown_options": True})
 def _create(
-    key: Key,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key.", callback=_no_option)],
     value: Annotated[str, typer.Argument(metavar="VALUE", help="Any JSON value; - reads it from standard input.")],
     ttl: Ttl = None,
     store: Store = None,

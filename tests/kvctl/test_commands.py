@@ -88,7 +88,8 @@ def test_keys_of_any_text(run, store, key):
 
 def test_keys_that_look_like_options(run, store, key):
     """`--` ends the options."""
-    store.create(f"--{key}", 1)
+    assert (0, "", "") == said(run("create", "--ttl", "500", "--", f"--{key}", "1"))
+    assert 1 == store.read(f"--{key}")
 
     assert (0, "1\n", "") == said(run("read", "--", f"--{key}"))
     assert (0, "", "") == said(run("delete", "--", f"--{key}"))
@@ -148,6 +149,10 @@ REFUSED = {
     "ttl text": (2, ["create", "KEY", "1", "--ttl", "soon"], "Invalid value for '--ttl'"),
     "unknown command": (2, ["fly"], "No such command 'fly'"),
     "unknown option": (2, ["read", "KEY", "--fly"], "No such option"),
+    "unknown option before the key": (2, ["create", "--tll", "5"], "There is no option --tll"),
+    "unknown short option": (2, ["create", "-t", "5"], "There is no option -t"),
+    "unknown option for a value": (2, ["create", "KEY", "--tll"], "VALUE is not JSON"),
+    "unknown option behind the value": (2, ["create", "KEY", "1", "--tll", "5"], "unexpected extra argument"),
     "no argument": (2, ["read"], "Missing argument 'KEY'"),
     "no command": (2, [], "Usage: kvctl"),
     "key too long": (5, ["create", "k" * 33, "1"], "the limit is 32 (setting max_key_length)"),
