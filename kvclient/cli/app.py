@@ -183,7 +183,8 @@ def _bench(
 ) -> None:
     """Measure throughput and latency, on a scratch daemon with a file of its own.
 
-    With --store or --endpoint, keys named bench-... are created in that store; they expire within minutes.
+    With --store or --endpoint, keys named bench-... are created in that store; each expires a minute after the time
+    that --duration gives.
 
     Example: kvctl bench --clients 16 --mix create=1,read=9
     """
