@@ -80,6 +80,9 @@ class Service:
         for what, path in (("This installation", Path(self.command[0])), ("The data file", self.directory)):
             if any(path.is_relative_to(shared) for shared in _SHARED_TEMPORARY):
                 raise DataStoreError(f"{what} lies in {path}, and the service has temporary directories of its own.")
+        for named in (self.command[0], str(self.directory), self.endpoint):
+            if not _is_utf_8(named):
+                raise DataStoreError(f"The units cannot name {named}: systemd takes UTF-8 only.")
 
     def _service(self, *, namespaces: bool) -> str:
         text = _shipped(f"{self._template}.service")
@@ -107,6 +110,14 @@ class Service:
     @property
     def _template(self) -> str:
         return "kvd@" if "@" in self.name else "kvd"
+
+
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _environment_file(store: str) -> dict[str, str]:
