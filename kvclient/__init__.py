@@ -7,18 +7,23 @@
 
 from typing import TYPE_CHECKING, Any
 
-from kvclient.client import Client
 from kvclient.errors import *  # noqa: F403
 from kvclient.errors import __all__ as _errors
 
 if TYPE_CHECKING:
     from kvclient.async_client import AsyncClient
+    from kvclient.client import Client
 
 __all__ = [*_errors, "AsyncClient", "Client"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
-    # Importing asyncio takes longer than all else that a short script needs.
+    # On first use: asyncio takes longer than all else that a short script needs, and kvctl is to come to where it
+    # handles Ctrl-C before it imports anything that takes time.
+    if name == "Client":
+        from kvclient.client import Client
+
+        return Client
     if name == "AsyncClient":
         from kvclient.async_client import AsyncClient
 

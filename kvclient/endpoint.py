@@ -17,6 +17,7 @@ from kvclient.errors import DataStoreError
 DEFAULT_STORE = "data_store"
 MAX_SOCKET_PATH_BYTES = 107  # sun_path of unix(7) has 108 bytes, one of them for the closing NUL
 
+_SWITCH = {"1": True, "0": False, "yes": True, "no": False, "on": True, "off": False, "true": True, "false": False}
 _store_name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -67,9 +68,9 @@ def socket_path(endpoint: str) -> Path | None:
     if not endpoint.startswith("ipc://"):
         raise DataStoreError(f"An endpoint begins with ipc:// or tcp://: {endpoint!r}")
     path = endpoint.removeprefix("ipc://")
-    if not path.startswith("/"):
+    if not path.startswith("/") or not Path(path).name or "\0" in path:
         raise DataStoreError(
-            f"An ipc endpoint needs an absolute path, as in ipc:///run/user/1000/kvd/work.sock: {endpoint}"
+            f"An ipc endpoint needs an absolute path of a socket, as in ipc:///run/user/1000/kvd/work.sock: {endpoint}"
         )
     if (size := len(os.fsencode(path))) > MAX_SOCKET_PATH_BYTES:
         raise DataStoreError(
@@ -82,16 +83,32 @@ def socket_path(endpoint: str) -> Path | None:
 def tcp_address(endpoint: str) -> tuple[str, int]:
     """Return host and port of a `tcp://` endpoint. Raises `DataStoreError` if it cannot be one."""
     host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-    if not host or not port.isdecimal():
-        raise DataStoreError(f"A tcp endpoint needs a host and a port, as in tcp://127.0.0.1:7411: {endpoint}")
-    return host.strip("[]"), int(port)
+    number = int(port) if port.isdecimal() and len(port) <= len("65535") else 0
+    try:
+        host.encode("idna")  # as the resolver will
+    except UnicodeError:
+        host = ""
+    if not host or not 1 <= number <= 65535:
+        raise DataStoreError(
+            f"A tcp endpoint needs a host and a port from 1 to 65535, as in tcp://127.0.0.1:7411: {endpoint}"
+        )
+    return host.strip("[]"), number
+
+
+def _autostart_is_on() -> bool:
+    """Return what `KVD_AUTOSTART` says. Raises `DataStoreError` if that is neither yes nor no."""
+    said = os.environ.get("KVD_AUTOSTART") or "1"
+    if (word := said.lower()) not in _SWITCH:
+        raise DataStoreError(f"KVD_AUTOSTART is one of {', '.join(_SWITCH)}, and not {said!r}.")
+    return _SWITCH[word]
 
 
 class Target:
     """The daemon that a client talks to: its endpoint, and the store to start a daemon for if none listens there.
 
     A given `endpoint` or `store` comes first, then `KVD_ENDPOINT` and `KVD_STORE`, then the settings file, then the
-    default. A daemon is started only on a store's default endpoint: who names an endpoint runs the daemon himself.
+    default; a variable that is empty is as good as none. A daemon is started only on a store's default endpoint: who
+    names an endpoint runs the daemon himself.
     """
 
     def __init__(self, store: str | None = None, endpoint: str | None = None, *, autostart: bool = True) -> None:
@@ -99,12 +116,12 @@ class Target:
         """What the caller asked for by name, if anything."""
         config: dict[str, Any] = {}
         if endpoint is None and store is None:
-            endpoint = os.environ.get("KVD_ENDPOINT")
+            endpoint = os.environ.get("KVD_ENDPOINT") or None
         if endpoint is None and store is None:
-            store = os.environ.get("KVD_STORE")
+            store = os.environ.get("KVD_STORE") or None
             config = read_config()
             endpoint = config.get("endpoint") if store is None else None
         self.store = check_store_name(str(store or config.get("store") or DEFAULT_STORE))
         self.endpoint = str(endpoint or default_endpoint(self.store))
         self.socket = socket_path(self.endpoint)
-        self.autostart = autostart and endpoint is None and os.environ.get("KVD_AUTOSTART", "1") != "0"
+        self.autostart = autostart and endpoint is None and _autostart_is_on()

@@ -1,11 +1,13 @@
 """The command `kvd`: serve, and look after data files."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kvclient.console import prepare, reporting
 from kvclient.errors import DataStoreError
 from kvd import logs
 from kvd.engine import EngineFailure
@@ -48,7 +50,12 @@ def serve(
     from kvd.settings import Settings
 
     logs.start(verbose=verbose)
-    serve_until_stopped(Settings.load(store=store, file=file, endpoint=endpoint, sync=sync))
+    settings = Settings.load(store=store, file=file, endpoint=endpoint, sync=sync)
+    try:
+        serve_until_stopped(settings)
+    except OSError as error:  # the daemon's own, which `reporting` would take for one of the output
+        sys.excepthook(type(error), error, error.__traceback__)
+        raise typer.Exit(1) from None
 
 
 File = Annotated[
@@ -61,13 +68,15 @@ Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 def _check(context: typer.Context, file: File = None, json: Json = False) -> None:
     """Examine a data file: name every damaged or suspicious place. Changes nothing; a daemon may be running.
 
-    Exit code 0: sound. 1: damaged, and kvd repair mends it. 2: not a data file, or not readable.
+    Exit code 0: sound. 1: damaged, and kvd repair mends it. 2: not a data file, not readable, or another error.
 
     Example: kvd check
     """
     from kvd.commands import check
 
-    raise typer.Exit(check.run(_data_file(context, file), as_json=json))
+    with reporting(partial(_report, code=check.UNKNOWN), failed=check.UNKNOWN):
+        status = check.run(_data_file(context, file), as_json=json)
+    raise typer.Exit(status)
 
 
 @app.command("repair")
@@ -107,11 +116,17 @@ def _data_file(context: typer.Context, file: Path | None) -> Path:
 
 def main() -> None:
     """Run the command line; errors are one line on standard error, and exit code 1."""
-    try:
-        app(prog_name="kvd")
-    except (DataStoreError, EngineFailure) as error:
-        logs.complain(str(error))
-        sys.exit(1)
+    prepare()
+    with reporting(_report):
+        try:
+            app(prog_name="kvd")
+        except EngineFailure as error:
+            raise DataStoreError(str(error)) from None
+
+
+def _report(error: DataStoreError, code: int = 1) -> int:
+    logs.complain(str(error))
+    return code
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import platform
 import resource
 import signal
 import time
+from pathlib import Path
 from types import FrameType
 
 from kvclient.messages import StatusDetails
@@ -73,8 +74,8 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
             pid=os.getpid(),
             version=__version__,
             python=platform.python_version(),
-            endpoint=endpoint.address,
-            file=str(engine.path),
+            endpoint=_as_text(endpoint.address),
+            file=_as_text(engine.path),
             file_bytes=engine.size,
             live_bytes=engine.live_bytes,
             max_file_bytes=settings.max_file_bytes,
@@ -125,6 +126,11 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
 def _end(number: int, _: FrameType | None) -> None:
     log.info("ending on %s", signal.Signals(number).name)
     raise SystemExit(0)
+
+
+def _as_text(path: Path | str) -> str:
+    """Return a path for JSON: bytes of it that are no UTF-8, which Python keeps as lone surrogates, as escapes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def _allow_descriptors() -> None:

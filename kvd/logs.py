@@ -6,6 +6,8 @@ import os
 import sys
 from types import TracebackType
 
+from kvclient import console
+
 log = logging.getLogger(__name__)
 
 # As in sd-daemon(3).
@@ -33,7 +35,7 @@ def start(*, verbose: bool) -> None:
 def complain(message: str) -> None:
     """Print the one line that tells why the command failed."""
     prefix = f"<{_PRIORITIES[logging.ERROR]}>" if _is_journal() else ""
-    print(f"{prefix}kvd: {' '.join(message.split())}", file=sys.stderr)
+    console.complain(f"{prefix}kvd: {' '.join(message.split())}")
 
 
 def _log_crash(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

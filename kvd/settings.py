@@ -5,6 +5,7 @@ store's.
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -26,17 +27,24 @@ _CLIENT_SETTINGS = {"autostart"}
 Count = Annotated[int, Field(ge=1)]
 
 
-def _expand(path: Path) -> Path:
-    return path.expanduser()
+def _full(path: Path) -> Path:
+    """Return the path with a home directory for `~`."""
+    try:
+        path = path.expanduser()
+    except RuntimeError:
+        raise ValueError("there is no such user") from None
+    if not path.is_absolute():
+        raise ValueError("it must begin with / or ~/, as it stands for the same file wherever kvd is started")
+    return path
 
 
 class Settings(BaseSettings):
     """All settings, each with its default and what it means."""
 
-    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
 
     store: str = Field(DEFAULT_STORE, description="The store's name; gives the file and the endpoint their defaults.")
-    file: Annotated[Path, AfterValidator(_expand)] | None = Field(None, description="The data file.")
+    file: Annotated[Path, AfterValidator(_full)] | None = Field(None, description="The data file.")
     endpoint: str | None = Field(None, description="Where the daemon listens: a ZeroMQ endpoint.")
     sync: Literal["always", "interval", "never"] = Field(
         "always", description="When a write is forced to the disk: before its reply, once a second, or by the kernel."
@@ -52,12 +60,17 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **given: Any) -> Self:
-        """Return the settings, `given` ones first; None counts as not given. Raises `DataStoreError`."""
-        known = {*cls.model_fields, *_CLIENT_SETTINGS}
+        """Return the settings, `given` ones first; None counts as not given. Raises `DataStoreError`.
+
+        Only a `file` that is given may be a relative path.
+        """
+        known = {_variable(name) for name in (*cls.model_fields, *_CLIENT_SETTINGS)}
         for name in os.environ:
-            if name.startswith(_PREFIX) and name.removeprefix(_PREFIX).lower() not in known:
+            if name.startswith(_PREFIX) and name not in known:
                 raise DataStoreError(f"The environment variable {name} is no setting of kvd; there are: {_names()}.")
         read_config()  # for its message, if it is not TOML
+        if (file := given.get("file")) is not None:
+            given["file"] = str(file if str(file).startswith("~") else Path(file).absolute())
         try:
             settings = cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
@@ -70,7 +83,7 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
@@ -80,7 +93,7 @@ class Settings(BaseSettings):
                 settings_cls,
                 [
                     TomlConfigSettingsSource(settings_cls, config_path()),
-                    env_settings,
+                    _environment,
                     init_settings,
                 ],
             ),
@@ -104,7 +117,7 @@ class Settings(BaseSettings):
 class _Levels(PydanticBaseSettingsSource):
     """The sources merged, the last one first, with the rule for named stores."""
 
-    def __init__(self, settings_cls: type[BaseSettings], levels: list[PydanticBaseSettingsSource]) -> None:
+    def __init__(self, settings_cls: type[BaseSettings], levels: list[Callable[[], dict[str, Any]]]) -> None:
         super().__init__(settings_cls)
         self._levels = levels
 
@@ -122,6 +135,16 @@ class _Levels(PydanticBaseSettingsSource):
         return merged
 
 
+def _variable(name: str) -> str:
+    return f"{_PREFIX}{name.upper()}"
+
+
+def _environment() -> dict[str, Any]:
+    """Return the settings in the environment. A variable that is empty is as good as none."""
+    # Not pydantic-settings': it takes kvd_store for KVD_STORE, which clients do not.
+    return {name: value for name in Settings.model_fields if (value := os.environ.get(_variable(name)))}
+
+
 def _names() -> str:
     return ", ".join(Settings.model_fields)
 
@@ -133,5 +156,7 @@ def _explain(error: ValidationError) -> str:
         if problem["type"] == "extra_forbidden":
             lines.append(f"{name!r} is no setting of kvd (in {config_path()}); there are: {_names()}.")
         else:
-            lines.append(f"Setting {name} = {problem['input']!r} is invalid: {problem['msg']}.")
+            lines.append(
+                f"Setting {name} = {problem['input']!r} is invalid: {problem['msg'].removeprefix('Value error, ')}."
+            )
     return " ".join(lines)

@@ -1,5 +1,7 @@
 """The commands of `kvctl`, their arguments, options and help."""
 
+import math
+import sys
 from importlib.metadata import version as installed_version
 from typing import Annotated
 
@@ -21,9 +23,16 @@ app = typer.Typer(
 )
 app.add_typer(service, name="service")
 
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number of seconds")
+    return value
+
+
 Store = Annotated[str | None, typer.Option(help="The store's name.", show_default="data_store")]
 Endpoint = Annotated[str | None, typer.Option(help="The daemon's endpoint, such as ipc:///run/user/1000/kvd/x.sock.")]
-Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")]
+Timeout = Annotated[float, typer.Option(min=0.001, callback=_finite, help="Seconds to wait for an answer.")]
 Json = Annotated[bool, typer.Option("--json", help="Print results and errors as JSON.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
 Ttl = Annotated[float | None, typer.Option(metavar="SECONDS", help="Expire after so many seconds.")]
@@ -36,10 +45,18 @@ def _main(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-# A negative number as VALUE must not be taken for an option.
+def _no_option(key: str) -> str:
+    if key.startswith("-") and key != "-" and "--" not in sys.argv:
+        raise typer.BadParameter(
+            f"There is no option {key}. A key that begins with - goes behind --, after all options."
+        )
+    return key
+
+
+# A negative number as VALUE must not be taken for an option. What may be a mistyped one is looked for in KEY instead.
 @app.command("create", context_settings={"ignore_unknown_options": True})
 def _create(
-    key: Key,
+    key: Annotated[str, typer.Argument(metavar="KEY", help="The key.", callback=_no_option)],
     value: Annotated[str, typer.Argument(metavar="VALUE", help="Any JSON value; - reads it from standard input.")],
     ttl: Ttl = None,
     store: Store = None,
@@ -153,7 +170,9 @@ def _bench(
     mix: Annotated[
         str, typer.Option(help="How often create, read and delete are done, relative to each other.")
     ] = bench.DEFAULT_MIX,
-    duration: Annotated[float, typer.Option(min=0.1, metavar="SECONDS", help="How long to measure.")] = 5.0,
+    duration: Annotated[
+        float, typer.Option(min=0.1, callback=_finite, metavar="SECONDS", help="How long to measure.")
+    ] = 5.0,
     sync: Annotated[
         bench.Sync | None, typer.Option(help="Of the scratch daemon; see kvd --help.", show_default="always")
     ] = None,
@@ -164,7 +183,8 @@ def _bench(
 ) -> None:
     """Measure throughput and latency, on a scratch daemon with a file of its own.
 
-    With --store or --endpoint, keys named bench-... are created in that store; they expire within minutes.
+    With --store or --endpoint, keys named bench-... are created in that store; each expires a minute after the time
+    that --duration gives.
 
     Example: kvctl bench --clients 16 --mix create=1,read=9
     """

@@ -20,14 +20,16 @@ def parse(text: str, what: str) -> Any:
 
 def read(source: str) -> str:
     """Return the text of the file named `source`, or of standard input if that is `-`. Raises `DataStoreError`."""
+    name = "Standard input" if source == "-" else source
+    if source == "-" and sys.stdin is None:
+        raise DataStoreError(f"{name} cannot be read: it is closed.")
     try:
         data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
     except OSError as error:
-        raise DataStoreError(f"{source} cannot be read: {error.strerror}.") from None
+        raise DataStoreError(f"{name} cannot be read: {error.strerror}.") from None
     try:
         return data.decode()
     except UnicodeDecodeError as error:
-        name = "Standard input" if source == "-" else source
         raise InvalidValueError(f"{name} is not UTF-8: byte {error.start} is 0x{data[error.start]:02x}.") from None
 
 

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from kvclient import errors
+from kvclient.console import complain
 from kvclient.errors import DataStoreError
 
 _EXIT_CODES: list[tuple[int, tuple[type[DataStoreError], ...]]] = [
@@ -36,9 +37,9 @@ def report(error: DataStoreError) -> int:
     """Print an error and return its exit code."""
     if as_json:
         fields = {"error": type(error).__name__, "message": error.message, "keys": error.keys}
-        print(json.dumps(fields), file=sys.stderr)
+        complain(json.dumps(fields))
     else:
-        print(f"kvctl: {' '.join(error.message.split())}", file=sys.stderr)
+        complain(f"kvctl: {' '.join(error.message.split())}")
     return exit_code(error)
 
 

@@ -9,6 +9,9 @@ from kvclient.cli.output import show
 from kvclient.endpoint import socket_path
 from kvclient.errors import RequestTimeoutError
 
+_MOST_MILLISECONDS = 2**31 - 1
+"""Of poll(2)."""
+
 
 def run(options: Options) -> None:
     """Stop the daemon, and return when it is gone."""
@@ -36,4 +39,4 @@ def _open(pid: int) -> int | None:
 def _has_ended(process: int, seconds: float) -> bool:
     poll = select.poll()
     poll.register(process, select.POLLIN)
-    return bool(poll.poll(seconds * 1000))
+    return bool(poll.poll(min(seconds * 1000, _MOST_MILLISECONDS)))

@@ -7,7 +7,7 @@ from pathlib import Path
 from kvclient.errors import StoreCorruptError
 from kvd.engine.jsonfile.check import Report, check
 
-SOUND, DAMAGED, NO_DATA_FILE = 0, 1, 2
+SOUND, DAMAGED, UNKNOWN = 0, 1, 2
 _SHOWN = 20
 
 
@@ -34,7 +34,7 @@ def refuse(path: Path, error: Exception, *, as_json: bool) -> int:
         print(json.dumps({"file": str(path), "kind": None, "sound": False, "message": message}))
     else:
         print(f"kvd: {message}", file=sys.stderr)
-    return NO_DATA_FILE
+    return UNKNOWN
 
 
 def describe(report: Report) -> None:

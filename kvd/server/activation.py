@@ -9,13 +9,16 @@ import socket
 from collections.abc import MutableMapping
 from pathlib import Path
 
+from kvclient.errors import DataStoreError
+
 _FIRST = 3
 
 
 def take_sockets(environment: MutableMapping[str, str] = os.environ) -> dict[Path, int]:
     """Return the Unix sockets that were passed to this process, by path; a second call returns none.
 
-    What tells of them is removed from `environment`, so that no child process takes them for its own.
+    Raises `DataStoreError` if there are not as many as it is told. What tells of them is removed from `environment`, so
+    that no child process takes them for its own.
     """
     pid = environment.pop("LISTEN_PID", "")
     count = environment.pop("LISTEN_FDS", "0")
@@ -23,8 +26,13 @@ def take_sockets(environment: MutableMapping[str, str] = os.environ) -> dict[Pat
     if pid != str(os.getpid()):
         return {}
     found = {}
-    for fd in range(_FIRST, _FIRST + int(count)):
-        os.set_inheritable(fd, False)
+    try:
+        passed = range(_FIRST, _FIRST + int(count))
+        for fd in passed:
+            os.set_inheritable(fd, False)
+    except (ValueError, OverflowError, OSError):
+        raise DataStoreError(f"No sockets were passed as the environment says: LISTEN_FDS={count}.") from None
+    for fd in passed:
         path = _listening_at(fd)
         if path is not None:
             found[path] = fd

@@ -62,7 +62,7 @@ class Connection:
 
         After either nothing more is received until `reply`.
         """
-        if self.waiting:
+        if self.waiting or self.fd < 0:  # `poll` may return it twice: something of it is here, and more has come
             return None
         conversation = self._conversation
         try:

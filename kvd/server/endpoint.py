@@ -1,9 +1,11 @@
 """Taking an endpoint: nobody else's socket or file is ever replaced.
 
-An `ipc://` path is locked and looked at first, and only a socket that nobody listens on any more is removed. A socket
-that systemd listens on (`kvd.server.activation`) is accepted from as it is, and stays systemd's.
+An `ipc://` path is locked and looked at first, and only a socket that nobody listens on any more is removed. A `tcp://`
+port is listened on at once: nothing else keeps others off it. A socket that systemd listens on
+(`kvd.server.activation`) is accepted from as it is, and stays systemd's.
 """
 
+import errno
 import os
 import socket
 import stat
@@ -17,6 +19,8 @@ from kvd.engine.jsonfile.lock import Lock
 
 # Connections of which nothing was received yet; a burst of clients larger than this waits for its turn to connect.
 _BACKLOG = 1024
+_ANSWER_SECONDS = 1.0
+"""So long a daemon that has the TCP port is waited for to tell its pid."""
 
 
 class Endpoint:
@@ -32,6 +36,7 @@ class Endpoint:
         self._lock: Lock | None = None
         self._passed = _own(self._path, passed) if passed else None
         self._bound: os.stat_result | None = None
+        self._tcp = _listen_on_tcp(address) if self._path is None else None
         if self._path is None:
             return
         try:
@@ -53,10 +58,11 @@ class Endpoint:
         try:
             if self._passed is not None:
                 listener = socket.socket(fileno=os.dup(self._passed))
-            elif self._path is not None:
-                listener = self._listen_at(self._path)
+            elif self._tcp is not None:
+                listener, self._tcp = self._tcp, None
             else:
-                listener = _listen_on_tcp(self.address)
+                assert self._path is not None
+                listener = self._listen_at(self._path)
         except OSError as error:
             if isinstance(error, DataStoreError):
                 raise
@@ -84,6 +90,8 @@ class Endpoint:
         if self._path is not None and self._bound is not None and _is_at(self._path, self._bound):
             self._path.unlink(missing_ok=True)
         self._bound = None
+        if self._tcp is not None:
+            self._tcp.close()
         if self._lock is not None:
             self._lock.release()
 
@@ -91,8 +99,24 @@ class Endpoint:
 def _listen_on_tcp(address: str) -> socket.socket:
     """Listen on `tcp://HOST:PORT`; a HOST of `*` stands for all IPv4 addresses of the machine."""
     host, port = tcp_address(address)
-    place = socket.getaddrinfo("0.0.0.0" if host == "*" else host, port, type=socket.SOCK_STREAM)[0]  # noqa: S104
-    return socket.create_server(place[4][:2], family=place[0], backlog=_BACKLOG)
+    try:
+        place = socket.getaddrinfo("0.0.0.0" if host == "*" else host, port, type=socket.SOCK_STREAM)[0]  # noqa: S104
+        return socket.create_server(place[4][:2], family=place[0], backlog=_BACKLOG)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise StoreLockedError(f"The endpoint {address} is in use by {_who_answers(address)}.") from None
+        raise DataStoreError(f"The endpoint {address} cannot be bound: {error}") from None
+
+
+def _who_answers(address: str) -> str:
+    """Describe who has a TCP port, of whom the kernel tells nothing: a daemon says it."""
+    from kvclient.client import Client
+
+    try:
+        with Client(address.replace("//*:", "//127.0.0.1:"), timeout=_ANSWER_SECONDS) as there:
+            return f"process {there.status()['pid']}"
+    except DataStoreError:
+        return "another process"
 
 
 def _own(path: Path | None, passed: Mapping[Path, int]) -> int:

@@ -71,7 +71,7 @@ class Notifier:
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
                 sender.settimeout(5.0 if must_arrive else 0.0)
-                sender.sendto("\n".join(lines).encode(), self._address)
+                sender.sendto("\n".join(lines).encode("utf-8", "backslashreplace"), self._address)
         except OSError:
             pass  # a manager that cannot be told is no reason to stop serving
 
@@ -88,4 +88,5 @@ def _feed_seconds(environment: Mapping[str, str]) -> float:
     """Return how often the watchdog is to be fed, three times as often as it asks for; 0.0 if there is none."""
     if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return 0.0
-    return int(environment.get("WATCHDOG_USEC", "0")) / 3e6
+    microseconds = environment.get("WATCHDOG_USEC", "")
+    return int(microseconds) / 3e6 if microseconds.isdecimal() else 0.0

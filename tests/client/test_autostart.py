@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from kvclient import DataStoreError
+from kvclient.endpoint import Target
 from processes import environment, kvctl
 
 CREATE = """
@@ -108,8 +110,8 @@ asyncio.run(main())
 
 @pytest.mark.parametrize(
     ("options", "variables"),
-    [("", {"KVD_AUTOSTART": "0"}), ("autostart=False", {})],
-    ids=["environment", "argument"],
+    [("", {"KVD_AUTOSTART": "0"}), ("", {"KVD_AUTOSTART": "No"}), ("autostart=False", {})],
+    ids=["environment", "word", "argument"],
 )
 def test_autostart_can_be_turned_off(directory, python, options, variables):
     """Then the call ends in DaemonUnavailableError, and nothing was started."""
@@ -117,6 +119,30 @@ def test_autostart_can_be_turned_off(directory, python, options, variables):
 
     assert told.startswith("No daemon listens on ipc://")
     assert not (directory / "Documents").exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        *((word, True) for word in ("1", "yes", "On", "TRUE", "")),
+        *((word, False) for word in ("0", "no", "off", "False")),
+    ],
+)
+def test_words_for_yes_and_no(monkeypatch, said, meant):
+    """Those that are usual, in whatever case; an empty one is as good as none."""
+    monkeypatch.setenv("KVD_AUTOSTART", said)
+
+    assert meant == Target("work").autostart
+
+
+def test_a_word_for_neither_is_refused(monkeypatch):
+    """It could have been meant either way."""
+    monkeypatch.setenv("KVD_AUTOSTART", "never")
+
+    with pytest.raises(
+        DataStoreError, match="KVD_AUTOSTART is one of 1, 0, yes, no, on, off, true, false, and not 'nev"
+    ):
+        Target("work")
 
 
 def test_a_named_endpoint_is_not_started_on(directory, python):

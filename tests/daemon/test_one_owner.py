@@ -45,6 +45,40 @@ def test_a_second_daemon_is_refused(daemon, same):
     assert not (daemon.directory / "other.sock").exists()
 
 
+@pytest.fixture
+def port():
+    """A TCP port that is free."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "*"])
+def test_a_second_daemon_on_a_tcp_endpoint_is_refused(directory, start_daemon, port, host):
+    """As on any other, before it touches a file."""
+    first = start_daemon()
+    first.stop()
+    first.endpoint = f"tcp://127.0.0.1:{port}"
+    first.start()
+    other = second(first, file=directory / "other.json", endpoint=f"tcp://{host}:{port}")
+
+    assert 1 == other.launch().wait(timeout=30)
+
+    assert f"kvd: The endpoint {other.endpoint} is in use by process {first.process.pid}.\n" == other.log.read_text()
+    assert not other.file.exists()
+    assert first.answers()
+
+
+def test_a_tcp_port_of_another_program(directory, port):
+    """It is refused as well, though who has it is not known."""
+    daemon = Daemon(directory)
+    daemon.endpoint = f"tcp://127.0.0.1:{port}"
+    with socket.create_server(("127.0.0.1", port)):
+        assert 1 == daemon.launch().wait(timeout=30)
+
+    assert f"kvd: The endpoint {daemon.endpoint} is in use by another process.\n" == daemon.log.read_text()
+    assert not daemon.file.exists()
+
+
 def test_a_killed_daemon_leaves_nothing_in_the_way(daemon):
     """Its stale socket and locks are taken over."""
     daemon.kill()

@@ -77,7 +77,7 @@ def test_a_named_store_sets_aside_paths_of_lower_levels(home, write, monkeypatch
 
 
 @pytest.mark.parametrize("given", [None, "named"])
-@pytest.mark.parametrize("variable", [None, "KVD_STORE", "KVD_ENDPOINT", "both"])
+@pytest.mark.parametrize("variable", [None, "KVD_STORE", "KVD_ENDPOINT", "both", "empty", "lower case"])
 @pytest.mark.parametrize("config", ["", 'store = "toml"', 'endpoint = "ipc:///toml.sock"', "both"])
 def test_client_and_daemon_agree_on_the_endpoint(home, write, monkeypatch, given, variable, config):
     """Whatever is configured where, kvctl asks where kvd listens."""
@@ -86,8 +86,23 @@ def test_client_and_daemon_agree_on_the_endpoint(home, write, monkeypatch, given
         monkeypatch.setenv("KVD_STORE", "variable")
     if variable in ("KVD_ENDPOINT", "both"):
         monkeypatch.setenv("KVD_ENDPOINT", f"ipc://{home}/variable.sock")
+    if variable == "empty":
+        monkeypatch.setenv("KVD_STORE", "variable")
+        monkeypatch.setenv("KVD_ENDPOINT", "")
+    if variable == "lower case":
+        monkeypatch.setenv("kvd_store", "variable")
 
     assert Settings.load(store=given).listen_on == Target(given).endpoint
+
+
+@pytest.mark.usefixtures("home")
+def test_an_empty_variable_is_as_good_as_none(monkeypatch):
+    """Each falls back to what it would be without it."""
+    unset = Settings.load(), Target().endpoint
+    for name in Settings.model_fields:
+        monkeypatch.setenv(f"KVD_{name.upper()}", "")
+
+    assert unset == (Settings.load(), Target().endpoint)
 
 
 def test_a_home_in_a_path_is_expanded(home, write):
@@ -95,6 +110,14 @@ def test_a_home_in_a_path_is_expanded(home, write):
     write('file = "~/mine.json"')
 
     assert home / "mine.json" == Settings.load().data_file
+
+
+@pytest.mark.usefixtures("home")
+def test_a_file_of_the_command_line_may_be_relative(tmp_path, monkeypatch):
+    """To the directory that one is in, as in any command."""
+    monkeypatch.chdir(tmp_path)
+
+    assert tmp_path / "sub" / "mine.json" == Settings.load(file=Path("sub/mine.json")).data_file
 
 
 @pytest.mark.parametrize(
@@ -111,6 +134,8 @@ def test_a_home_in_a_path_is_expanded(home, write):
         ("compact_share = nan", "Setting compact_share = nan is invalid"),
         ('sync = "sometimes"', "Setting sync = 'sometimes' is invalid"),
         ("file = 5", "Setting file = 5 is invalid"),
+        ('file = "store.json"', "Setting file = 'store.json' is invalid: it must begin with / or ~/"),
+        ('file = "~nosuchuser/x.json"', "Setting file = '~nosuchuser/x.json' is invalid: there is no such user"),
         ('store = "../etc"', "A store's name has letters"),
         ('store = ""', "A store's name has letters"),
         ("what is this", "config.toml cannot be read"),
@@ -132,8 +157,9 @@ def test_a_settings_file_with_a_mistake_is_refused(write, text, told):
         ("KVD_MAX_VALUE", "1", "KVD_MAX_VALUE is no setting of kvd; there are: store, file, endpoint, sync, "),
         ("KVD_SYNC", "sometimes", "Setting sync = 'sometimes' is invalid"),
         ("KVD_MAX_BATCH", "many", "Setting max_batch = 'many' is invalid"),
-        ("KVD_MAX_BATCH", "", "Setting max_batch = '' is invalid"),
+        ("KVD_store", "work", "KVD_store is no setting of kvd"),
         ("KVD_STORE", "a/b", "A store's name has letters"),
+        ("KVD_FILE", "x/store.json", "Setting file = 'x/store.json' is invalid: it must begin with / or ~/"),
     ],
 )
 @pytest.mark.usefixtures("home")
@@ -174,10 +200,15 @@ def kvd(directory: Path, *arguments: str, **variables: str):
         ([], {"KVD_SPEED": "fast"}, 1, "kvd: The environment variable KVD_SPEED is no setting of kvd"),
         (["--endpoint", f"ipc:///{'x' * 107}"], {}, 1, "kvd: The socket path has 108 bytes and a Unix socket's can"),
         (["--endpoint", "ipc://relative"], {}, 1, "kvd: An ipc endpoint needs an absolute path"),
+        (["--endpoint", "ipc:///"], {}, 1, "kvd: An ipc endpoint needs an absolute path of a socket"),
+        (["--endpoint", "tcp://a..b:80"], {}, 1, "kvd: A tcp endpoint needs a host and a port"),
+        (["--endpoint", "tcp://127.0.0.1:0"], {}, 1, "kvd: A tcp endpoint needs a host and a port from 1 to 65535"),
+        (["--endpoint", "tcp://127.0.0.1:99999"], {}, 1, "kvd: A tcp endpoint needs a host and a port from 1 to 65535"),
         (["--endpoint", "nonsense"], {}, 1, "kvd: An endpoint is an address such as"),
         (["--endpoint", "ipc:///proc/nowhere/x.sock"], {}, 1, "kvd: The endpoint ipc:///proc/nowhere/x.sock cannot"),
         (["--file", "/proc/nowhere/x.json"], {}, 1, "kvd: "),
         (["--file", "/"], {}, 1, "kvd: "),
+        (["--file", "~nosuchuser/x.json"], {}, 1, "kvd: Setting file = '~nosuchuser/x.json' is invalid: there is no"),
         (["--speed", "fast"], {}, 2, "No such option"),
     ],
 )

@@ -13,8 +13,8 @@ _INTRODUCTION = """\
 # The commands
 
 What `--help` says of every command of `kvctl` and `kvd`. Data goes to standard output, everything else to standard
-error; with `--json`, results and errors are JSON. `kvctl read` prints a value indented on a terminal and as one line in
-a pipe.
+error; with `--json`, results and errors are JSON, those of usage aside. `kvctl read` prints a value indented on a
+terminal and as one line in a pipe.
 
 | exit code | when |
 |---|---|
@@ -40,7 +40,7 @@ def section(name: str, command: Any) -> str:
     """Return what the reference says of one command. (The help's layout is another in each version of Typer.)"""
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option" and "completion" not in p.name]
-    usage = " ".join([name, *(["[OPTIONS]"] if options else []), *(p.metavar or p.name.upper() for p in arguments)])
+    usage = " ".join([name, *(["[OPTIONS]"] if options else []), *map(_placeholder, arguments)])
     parts = [f"## {name}", f"`{usage}`", *cleandoc(command.help or "").split("\n\n")]
     rows = [(p.metavar or p.name.upper(), p.help) for p in arguments]
     rows += [(" ".join([", ".join(p.opts), p.metavar or ""]).strip(), p.help) for p in options]
@@ -49,6 +49,11 @@ def section(name: str, command: Any) -> str:
             "\n".join(["| | |", "|---|---|", *(f"| `{what}` | {' '.join(text.split())} |" for what, text in rows)])
         )
     return "\n\n".join(part.replace("\b\n", "") for part in parts) + "\n"
+
+
+def _placeholder(argument: Any) -> str:
+    name = argument.metavar or argument.name.upper()
+    return name if argument.required else f"[{name}]"
 
 
 def reference() -> str:

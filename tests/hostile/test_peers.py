@@ -99,6 +99,38 @@ def test_peers_that_are_no_zeromq_leave_nothing_behind(daemon, unharmed):
             connection.sendall((GREETING + b"\x04\xff" + b"x" * 1000)[: number * 3])
 
 
+INTRODUCTION = GREETING + b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
+
+
+def test_nonsense_behind_a_request(daemon, unharmed):
+    """More of it than is received at a time: the request is answered, and the connection ends."""
+    unharmed(daemon)
+    with daemon.raw() as connection:
+        connection.sendall(INTRODUCTION + b"\x01\x00\x00\x0d" + PING + b"\xff" * 20_000)
+        said = b""
+        with contextlib.suppress(ConnectionResetError):
+            while more := connection.recv(4096):
+                said += more
+
+    assert said.endswith(DONE)
+
+
+def test_an_oversized_message_behind_requests(start_daemon, unharmed, socket):
+    """A DEALER that is ahead of its replies and then sends too much is dropped like any other."""
+    daemon = unharmed(start_daemon(max_value_bytes="1024", max_batch="10"))
+    ahead = socket(daemon, zmq.DEALER)
+    ahead.send_multipart([b"", PING])
+    assert [b"", DONE] == ahead.recv_multipart()
+    monitor = ahead.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    monitor.setsockopt(zmq.RCVTIMEO, 30_000)
+    for message in [PING] * 3 + [bytes(600_000)]:
+        ahead.send_multipart([b"", message])
+
+    assert zmq.EVENT_DISCONNECTED == recv_monitor_message(monitor)["event"]
+    ahead.disable_monitor()
+    monitor.close()
+
+
 def send_until_held(sender, request):
     """Send requests and take no reply, until no more can be sent; return how many were."""
     sent = 0

@@ -88,7 +88,8 @@ def test_keys_of_any_text(run, store, key):
 
 def test_keys_that_look_like_options(run, store, key):
     """`--` ends the options."""
-    store.create(f"--{key}", 1)
+    assert (0, "", "") == said(run("create", "--ttl", "500", "--", f"--{key}", "1"))
+    assert 1 == store.read(f"--{key}")
 
     assert (0, "1\n", "") == said(run("read", "--", f"--{key}"))
     assert (0, "", "") == said(run("delete", "--", f"--{key}"))
@@ -126,7 +127,7 @@ def test_ping_tells_a_person_how_fast(run, shared_daemon):
 def test_stop_returns_when_the_daemon_is_gone(daemon):
     """After it the file is free at once."""
     pid = daemon.process.pid
-    done = kvctl("stop", "--endpoint", daemon.endpoint, directory=daemon.directory)
+    done = kvctl("stop", "--timeout", "1e7", "--endpoint", daemon.endpoint, directory=daemon.directory)
 
     assert (0, "", f"stopped the daemon (pid {pid})\n") == said(done)
     assert 0 == daemon.process.wait(timeout=30)
@@ -148,6 +149,10 @@ REFUSED = {
     "ttl text": (2, ["create", "KEY", "1", "--ttl", "soon"], "Invalid value for '--ttl'"),
     "unknown command": (2, ["fly"], "No such command 'fly'"),
     "unknown option": (2, ["read", "KEY", "--fly"], "No such option"),
+    "unknown option before the key": (2, ["create", "--tll", "5"], "There is no option --tll"),
+    "unknown short option": (2, ["create", "-t", "5"], "There is no option -t"),
+    "unknown option for a value": (2, ["create", "KEY", "--tll"], "VALUE is not JSON"),
+    "unknown option behind the value": (2, ["create", "KEY", "1", "--tll", "5"], "unexpected extra argument"),
     "no argument": (2, ["read"], "Missing argument 'KEY'"),
     "no command": (2, [], "Usage: kvctl"),
     "key too long": (5, ["create", "k" * 33, "1"], "the limit is 32 (setting max_key_length)"),
@@ -160,6 +165,19 @@ REFUSED = {
         "An endpoint begins with ipc:// or tcp://: 'x://y'",
     ),
     "endpoint too long": (1, ["read", "KEY", "--endpoint", f"ipc:///{'x' * 107}"], "a Unix socket's can have 107"),
+    **{
+        f"endpoint {endpoint}": (1, ["read", "KEY", "--endpoint", endpoint], reason)
+        for endpoint, reason in [
+            ("ipc:///", "needs an absolute path of a socket"),
+            ("tcp://a..b:80", "needs a host and a port"),
+            ("tcp://127.0.0.1:0", "a port from 1 to 65535"),
+            ("tcp://127.0.0.1:99999", "a port from 1 to 65535"),
+            (f"tcp://127.0.0.1:{'9' * 30}", "a port from 1 to 65535"),
+        ]
+    },
+    "timeout infinite": (2, ["ping", "--timeout", "inf"], "Invalid value for '--timeout'"),
+    "timeout nan": (2, ["ping", "--timeout", "nan"], "Invalid value for '--timeout'"),
+    "duration infinite": (2, ["bench", "--duration", "inf"], "Invalid value for '--duration'"),
     "nobody there": (
         6,
         ["read", "KEY", "--endpoint", "ipc:///nowhere/x.sock", "--timeout", "0.1"],

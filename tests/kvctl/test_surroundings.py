@@ -6,6 +6,7 @@ import os
 import pty
 import signal
 import subprocess
+import sys
 
 import pytest
 
@@ -93,6 +94,15 @@ def test_closed_standard_streams_are_no_traceback(directory, shared_daemon, stor
     assert (3 if "missing" in arguments else 1) == done.returncode
 
 
+@pytest.mark.parametrize("arguments", [("create", "key", "-"), ("batch-create", "-")], ids=" ".join)
+def test_standard_input_that_is_closed(launch, arguments):
+    """`kvctl create key - <&-` says so."""
+    process = launch(*arguments, stderr=subprocess.PIPE, preexec_fn=lambda: os.close(0))
+    _, errors = process.communicate(timeout=30)
+
+    assert (1, b"kvctl: Standard input cannot be read: it is closed.\n") == (process.returncode, errors)
+
+
 def test_errors_do_not_turn_into_data(directory, shared_daemon):
     """With standard error closed, `kvctl read missing 2>&-` prints nothing at all."""
     done = subprocess.run(
@@ -118,6 +128,15 @@ def test_a_full_disk_is_told(launch, store, key):
     assert b"No space left on device" in errors
 
 
+@pytest.mark.parametrize("option", [(), ("--json",)], ids=" ".join)
+def test_where_not_even_errors_can_be_written_the_exit_code_tells(launch, option):
+    """`kvctl read missing 2>/dev/full` is still the error of a key that is missing."""
+    with open("/dev/full", "w") as full:
+        process = launch("read", "missing", *option, stderr=full)
+
+    assert 3 == process.wait(timeout=30)
+
+
 @pytest.mark.parametrize("arguments", [("read", "KEY"), ("create", "KEY", "1")], ids=" ".join)
 def test_ctrl_c_ends_a_command_that_waits(launch, daemon, key, arguments):
     """Exit code 130, as of other commands, and no traceback."""
@@ -134,6 +153,35 @@ def test_ctrl_c_ends_a_command_that_waits(launch, daemon, key, arguments):
 
     assert 130 == process.returncode
     assert b"Traceback" not in errors
+
+
+INTERRUPTED = """
+import sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            del sys.argv[1]
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+from kvclient.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"), [("kvclient.client", ["read", "key"]), ("typer", ["create", "key", "1"])]
+)
+def test_ctrl_c_ends_a_command_that_starts(directory, module, arguments):
+    """No traceback either, of whatever is being imported just then."""
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, module, *arguments],
+        env=environment(directory),
+        stderr=subprocess.PIPE,
+        check=False,
+        timeout=30,
+    )
+
+    assert (130, b"") == (done.returncode, done.stderr)
 
 
 def sockets(process):

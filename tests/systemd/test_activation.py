@@ -126,6 +126,12 @@ class TestTakeSockets:
 
         assert variables == {"HOME": "/"}
 
+    @pytest.mark.parametrize("count", ["abc", "1000000", "9" * 30])
+    def test_sockets_that_were_not_passed(self, count):
+        """The variables are another program's, and wrong."""
+        with pytest.raises(DataStoreError, match=f"LISTEN_FDS={count}"):
+            take_sockets({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": count})
+
     def test_without_systemd_there_are_none(self):
         """A daemon that was started by hand binds its endpoint itself."""
         assert take_sockets({}) == {}

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -60,6 +61,12 @@ def watchdog(manager, clock):
 
 
 class TestNotifier:
+    def test_a_path_that_is_no_utf_8_is_told_with_escapes(self, manager, watchdog):
+        """A manager takes nothing but UTF-8."""
+        watchdog[0].opening(Path(os.fsdecode(b"/\xff.json")), 1, 2)
+
+        assert r"STATUS=Opening /\udcff.json: 50% of 2 bytes" in manager.lines()
+
     def test_the_watchdog_is_fed_three_times_as_often_as_it_asks_for(self, manager, watchdog):
         """However often the loop turns, it is fed every ten seconds of thirty."""
         notifier, clock = watchdog
@@ -90,6 +97,12 @@ class TestNotifier:
             [f"STATUS=Opening {directory}/f.json: {share} of 4.0 MiB", "EXTEND_TIMEOUT_USEC=60000000"]
             for share in ("0%", "50%", "100%")
         ]
+
+    def test_a_watchdog_that_says_no_time_is_none(self, manager):
+        """It is not what systemd sets, and no reason not to serve."""
+        Notifier({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": "soon"}).beat(lambda: "")
+
+        assert manager.lines() == []
 
     def test_a_watchdog_of_another_process_is_not_ours(self, manager):
         """WATCHDOG_PID names who has to feed it."""

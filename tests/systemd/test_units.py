@@ -105,6 +105,14 @@ def test_data_that_the_service_would_not_see(directory):
         service.check()
 
 
+def test_a_path_that_is_no_utf_8():
+    """It is refused: systemd would pass over the line that names it."""
+    service = Service("kvd", "data_store", "ipc:///run/s.sock", Path("/home/\udcff"), ("/usr/bin/python3",))
+
+    with pytest.raises(DataStoreError, match="systemd takes UTF-8 only"):
+        service.check()
+
+
 def test_the_templates_differ_from_the_others_in_the_instance_only():
     """Each unit and its template are the same but for the store's name, so that neither is forgotten in a change."""
     folder = Path(__file__).parents[2] / "systemd"

@@ -58,7 +58,7 @@ class Service:
             name="kvd" if store == default else f"kvd@{store}",
             store=store,
             endpoint=str(settings.get("endpoint") or default_endpoint(store)),
-            directory=(Path.home() / Path(file).expanduser()).resolve().parent if file else user_documents_path(),
+            directory=(Path.home() / os.path.expanduser(file)).resolve().parent if file else user_documents_path(),
         )
 
     @property
@@ -80,6 +80,9 @@ class Service:
         for what, path in (("This installation", Path(self.command[0])), ("The data file", self.directory)):
             if any(path.is_relative_to(shared) for shared in _SHARED_TEMPORARY):
                 raise DataStoreError(f"{what} lies in {path}, and the service has temporary directories of its own.")
+        for named in (self.command[0], str(self.directory), self.endpoint):
+            if not _is_utf_8(named):
+                raise DataStoreError(f"The units cannot name {named}: systemd takes UTF-8 only.")
 
     def _service(self, *, namespaces: bool) -> str:
         text = _shipped(f"{self._template}.service")
@@ -109,6 +112,14 @@ class Service:
         return "kvd@" if "@" in self.name else "kvd"
 
 
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _environment_file(store: str) -> dict[str, str]:
     """Return the settings in the file that the units name as EnvironmentFile."""
     path = config_path().with_name(f"{store}.env")
@@ -119,7 +130,7 @@ def _environment_file(store: str) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise DataStoreError(f"The environment file {path} cannot be read: {error}") from None
     pairs = (word.partition("=") for word in words)
-    return {name.removeprefix("KVD_").lower(): value for name, _, value in pairs if name.startswith("KVD_")}
+    return {name.removeprefix("KVD_").lower(): value for name, _, value in pairs if value and name.startswith("KVD_")}
 
 
 def _shipped(name: str) -> str:
