@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from os import getpid
 from types import TracebackType
 from typing import Any, Self
@@ -191,8 +192,9 @@ class AsyncClient(Caller):
         await self._ask(wire.plain("compact"))
 
     async def stop(self) -> None:
-        """End the daemon cleanly. Returns when it has accepted that."""
-        await self._ask(wire.plain("stop"))
+        """End the daemon cleanly. Returns when it has accepted that; raises `DaemonUnavailableError` if none runs."""
+        with closing(AsyncConnection(self._target.without_autostart())) as connection:
+            wire.decode(await connection.ask(wire.plain("stop"), time.monotonic(), self.timeout, changes=False))
 
     async def close(self) -> None:
         """Close all connections; those of calls under way when they are done. The next call connects again."""

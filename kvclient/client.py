@@ -3,6 +3,7 @@
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import closing
 from os import getpid
 from types import TracebackType
 from typing import Any, Self
@@ -121,8 +122,9 @@ class Client(Caller):
         self._ask(wire.plain("compact"))
 
     def stop(self) -> None:
-        """End the daemon cleanly. Returns when it has accepted that."""
-        self._ask(wire.plain("stop"))
+        """End the daemon cleanly. Returns when it has accepted that; raises `DaemonUnavailableError` if none runs."""
+        with closing(Connection(self._target.without_autostart())) as connection:
+            wire.decode(connection.ask(wire.plain("stop"), self._timeout, changes=False))
 
     def close(self) -> None:
         """Close this thread's connection. Those of other threads close with their threads."""

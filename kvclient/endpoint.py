@@ -7,8 +7,9 @@ a short script starts fast.
 import os
 import re
 import warnings
+from copy import copy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from platformdirs import user_config_path, user_runtime_path
 
@@ -125,3 +126,9 @@ class Target:
         self.endpoint = str(endpoint or default_endpoint(self.store))
         self.socket = socket_path(self.endpoint)
         self.autostart = autostart and endpoint is None and _autostart_is_on()
+
+    def without_autostart(self) -> Self:
+        """Return the same daemon, which is not started if it does not run."""
+        target = copy(self)
+        target.autostart = False
+        return target

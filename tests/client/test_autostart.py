@@ -191,3 +191,25 @@ store.create("key1", 1)
 print(open(f"/proc/{first}/stat").read() if os.path.exists(f"/proc/{first}") else "reaped")
 """
     assert "reaped" == python(program)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "from kvclient import Client; Client().stop()",
+        "import asyncio; from kvclient import AsyncClient; asyncio.run(AsyncClient().stop())",
+    ],
+    ids=["Client", "AsyncClient"],
+)
+def test_none_is_started_to_be_stopped(home, python, program):
+    """Where no daemon runs there is nothing to stop."""
+    told = python(f"""
+from kvclient import DaemonUnavailableError
+try:
+    {program}
+except DaemonUnavailableError as error:
+    print(error)
+""")
+
+    assert told.startswith("No daemon")
+    assert [] == list(home.rglob("*.json"))
