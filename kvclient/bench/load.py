@@ -6,9 +6,10 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -36,25 +37,28 @@ class Load:
 
 
 class Clients:
-    """Clients that have been started. `operations` rises while they work; `results` waits for their end."""
+    """Clients from `start` to `end`. `operations` rises while they work; `results` waits until they are done."""
 
     def __init__(self, endpoint: str, load: Load, timeout: float) -> None:
-        _processes.set_forkserver_preload(["kvclient.bench.load"])
+        self._endpoint = endpoint
+        self._load = load
+        self._timeout = timeout
         self._counts = _processes.RawArray("Q", load.clients)
         self._ends: list[Connection] = []
         self._working: list[Any] = []
-        for number in range(load.clients):
-            ours, theirs = _processes.Pipe()
-            process = _processes.Process(
-                target=_work, args=(endpoint, load, timeout, number, self._counts, theirs), daemon=True
-            )
-            process.start()
-            theirs.close()
-            self._ends.append(ours)
-            self._working.append(process)
 
-    def release(self) -> None:
-        """Let the clients begin, all at once, when all are connected. Raises the error of one that cannot be."""
+    def start(self) -> None:
+        """Start the clients, and let them begin all at once, when all are connected.
+
+        Raises the error of one that cannot be.
+        """
+        _processes.set_forkserver_preload(["kvclient.bench.load"])
+        resource_tracker.ensure_running()  # it would unblock the signals
+        with _blocked(signal.SIGINT):  # also in all clients: a terminal sends it to them too, and we end them
+            forkserver.ensure_running()
+        for number in range(self._load.clients):
+            with _blocked(signal.SIGINT, signal.SIGTERM):  # half started, a client would complain with a traceback
+                self._start(number)
         # Pipes and no barrier: a signal that ends us in the middle of its locks would leave them in disorder.
         for end in self._ends:
             if not end.poll(_START_SECONDS):
@@ -65,6 +69,15 @@ class Clients:
         for end in self._ends:
             with suppress(BrokenPipeError):  # of one that was killed `results` tells
                 end.send(None)
+
+    def _start(self, number: int) -> None:
+        ours, theirs = _processes.Pipe()
+        arguments = self._endpoint, self._load, self._timeout, number, self._counts, theirs
+        process = _processes.Process(target=_work, args=arguments, daemon=True)
+        process.start()
+        theirs.close()
+        self._ends.append(ours)
+        self._working.append(process)
 
     @property
     def operations(self) -> int:
@@ -97,15 +110,25 @@ class Clients:
 
 
 def _work(endpoint: str, load: Load, timeout: float, number: int, counts: Any, parent: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends us
+    with suppress(BrokenPipeError, ConnectionResetError, EOFError):  # it was killed: nobody wants to know any more
+        try:
+            with Client(endpoint, timeout=timeout, autostart=False) as store:
+                client = _Client(store, load)
+                parent.send(None)
+                parent.recv()
+                parent.send(client.work(lambda done: counts.__setitem__(number, done)))
+        except DataStoreError as error:
+            parent.send(error)
+
+
+@contextmanager
+def _blocked(*numbers: signal.Signals) -> Iterator[None]:
+    """Have signals that arrive in the block take effect behind it, and never in a process that is started in it."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
-        with Client(endpoint, timeout=timeout, autostart=False) as store:
-            client = _Client(store, load)
-            parent.send(None)
-            parent.recv()
-            parent.send(client.work(lambda done: counts.__setitem__(number, done)))
-    except DataStoreError as error:
-        parent.send(error)
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _receive(end: Connection) -> Any:

@@ -52,7 +52,7 @@ def run(options: Options, clients: int, value_bytes: int, mix: dict[str, int], s
         load = Load(clients, value_bytes, mix, seconds, ttl=None if own else seconds + _TTL_SECONDS)
         working = Clients(endpoint, load, options.timeout)
         stack.callback(working.end)
-        working.release()
+        working.start()
         with _progress(seconds) as update:
             while not working.done(_POLL_SECONDS):
                 update(working.operations)

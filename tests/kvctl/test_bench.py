@@ -1,6 +1,7 @@
 """kvctl bench measures a daemon, and leaves the stores that people use alone."""
 
 import json
+import os
 import signal
 import subprocess
 
@@ -72,17 +73,21 @@ class TestScratchDaemon:
 
         assert [] == list(temporary.iterdir())
 
+    @pytest.mark.parametrize("moment", ["first client", "all clients"])
     @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-    def test_nothing_stays_of_an_interrupted_run(self, directory, temporary, number):
-        """SIGTERM and Ctrl-C end the daemon and remove its file, without a traceback."""
+    def test_nothing_stays_of_an_interrupted_run(self, directory, temporary, number, moment):
+        """SIGTERM and Ctrl-C end the daemon and remove its file, without a traceback, also of half started clients."""
         running = subprocess.Popen(
-            [*KVCTL, "bench", "--duration", "60"],
+            [*KVCTL, "bench", "--duration", "60", "--clients", "8"],
             env=environment(directory, TMPDIR=str(temporary)),
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
-        wait_until(lambda: list(temporary.glob("*/store.json")) and b"bench-" in _content(temporary))
-        running.send_signal(number)
+        keys = 1 if moment == "first client" else 9  # each creates one before all begin
+        wait_until(lambda: list(temporary.glob("*/store.json")) and _content(temporary).count(b"bench-") >= keys)
+        send = os.killpg if number == signal.SIGINT else os.kill  # a terminal's Ctrl-C is for all processes
+        send(running.pid, number)
 
         _, said = running.communicate(timeout=60)
 
