@@ -11,7 +11,7 @@ from kvclient.bench.latencies import Latencies
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
 from kvclient.client import Client
-from kvclient.quantities import bytes_text
+from kvclient.quantities import bytes_text, counted
 
 Sync = Literal["always", "interval", "never"]
 DEFAULT_MIX = "create=1,read=1"
@@ -96,7 +96,7 @@ def _progress(seconds: float) -> Iterator[Callable[[int], None]]:
 
 def _report(measured: dict[str, Any], times: dict[str, Latencies], taken: float) -> None:
     """Print what was measured and the results for a person, in 10 columns and 10 more a kind of operation."""
-    print(f"{measured['clients']} clients, values of {bytes_text(measured['value_bytes'])}, {taken:.1f} s")
+    print(f"{counted(measured['clients'], 'client')}, values of {bytes_text(measured['value_bytes'])}, {taken:.1f} s")
     print(f"{'a scratch file' if measured['scratch'] else measured['file']} with sync={measured['sync']}\n")
     _print_row("", list(times))
     _print_row("operations", [f"{latencies.count:,}" for latencies in times.values()])

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from kvclient.errors import StoreCorruptError
+from kvclient.quantities import counted
 from kvd.engine.jsonfile.check import Report, check
 
 SOUND, DAMAGED, UNKNOWN = 0, 1, 2
@@ -41,13 +42,13 @@ def describe(report: Report) -> None:
     """Print a report for a person."""
     if report.plain_keys is not None:
         print(
-            f"{report.path}: a plain JSON file of {report.plain_keys} keys. It is converted, and the original kept, "
-            "when kvd opens it."
+            f"{report.path}: a plain JSON file of {counted(report.plain_keys, 'key')}. "
+            "It is converted, and the original kept, when kvd opens it."
         )
         return
     print(
-        f"{report.path}: {'sound' if report.sound else 'damaged'}; {report.size} bytes, {report.commits} commits, "
-        f"{len(report.keys)} keys, revision {report.revision}"
+        f"{report.path}: {'sound' if report.sound else 'damaged'}; {report.size} bytes, "
+        f"{counted(report.commits, 'commit')}, {counted(len(report.keys), 'key')}, revision {report.revision}"
     )
     if report.open_in is not None:
         print(f"Process {report.open_in} has it open; this is what was in it when it was read.")

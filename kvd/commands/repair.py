@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from kvclient.errors import StoreCorruptError
+from kvclient.quantities import counted
 from kvd.commands.check import SOUND, describe, refuse, some
 from kvd.engine.jsonfile.repair import Repaired, repair
 
@@ -37,7 +38,7 @@ def _describe(repaired: Repaired) -> None:
     if kept is None:
         print("Nothing to repair.")
         return
-    print(f"Repaired: {len(report.keys)} keys saved. The original is {kept}")
+    print(f"Repaired: {counted(len(report.keys), 'key')} saved. The original is {kept}")
     named = [key for gap in report.gaps for key in gap.damage.keys]
     if lost := [key for key in dict.fromkeys(named) if key not in report.keys]:
         print(f"Named in the damage, and not saved: {some(lost)}")
@@ -46,6 +47,6 @@ def _describe(repaired: Repaired) -> None:
         if sure:
             print(f"Named in the damage, and saved with an older value: {some(sure)}")
         print(
-            f"A lost commit may have changed or deleted any of {len(doubtful)} keys that were last written before it: "
-            f"{some(doubtful)}"
+            "Saved as they were before a lost commit, which may have changed or deleted them "
+            f"({counted(len(doubtful), 'key')}): {some(doubtful)}"
         )

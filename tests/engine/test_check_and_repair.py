@@ -51,7 +51,7 @@ def test_a_sound_file(path):
 
     assert (0, "") == (result.returncode, result.stderr)
     assert result.stdout.startswith(f"{path}: sound; ")
-    assert "1 keys, revision 2" in result.stdout
+    assert "1 key, revision 2" in result.stdout
 
 
 def test_damage_is_named_with_its_place(damaged):
@@ -93,7 +93,7 @@ def test_repair_tells_what_is_lost_and_what_may_be_back(damaged):
 
     assert result.returncode == 0, result.stderr
     assert "not saved: 'b'" in result.stdout
-    assert "2 keys that were last written before it: 'a', 'c'" in result.stdout
+    assert "may have changed or deleted them (2 keys): 'a', 'c'" in result.stdout
     (original,) = damaged.parent.glob("store.json.damaged-*")
     assert str(original) in result.stdout
     assert before == original.read_bytes()
@@ -139,7 +139,7 @@ def test_a_plain_file_is_no_damage(path):
         result = kvd(command, path, directory=path.parent)
 
         assert result.returncode == 0
-        assert "a plain JSON file of 1 keys" in result.stdout
+        assert "a plain JSON file of 1 key." in result.stdout
     assert '{"a": {"value": 1}}' == path.read_text()
 
 

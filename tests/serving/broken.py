@@ -15,7 +15,7 @@ Ask = Callable[[bytes], bytes]
 
 
 class Stale:
-    """Answers a read with what the same read was told before."""
+    """Answers a read with the first value that the same read was told."""
 
     def __init__(self) -> None:
         self._told: dict[bytes, bytes] = {}
@@ -24,8 +24,8 @@ class Stale:
         if badly and request in self._told:
             return self._told[request]
         reply = ask(request)
-        if json.loads(request)["op"] == "read":
-            self._told[request] = reply
+        if "value" in json.loads(reply):
+            self._told.setdefault(request, reply)
         return reply
 
 
