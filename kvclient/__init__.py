@@ -7,12 +7,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from kvclient.errors import *  # noqa: F403
-from kvclient.errors import __all__ as _errors
+from kvclient.contract.errors import *  # noqa: F403
+from kvclient.contract.errors import __all__ as _errors
 
 if TYPE_CHECKING:
-    from kvclient.async_client import AsyncClient
-    from kvclient.client import Client
+    from kvclient.client.asynchronous import AsyncClient
+    from kvclient.client.blocking import Client
 
 __all__ = [*_errors, "AsyncClient", "Client"]  # noqa: PLE0604
 
@@ -21,11 +21,11 @@ def __getattr__(name: str) -> Any:
     # On first use: asyncio takes longer than all else that a short script needs, and kvctl is to come to where it
     # handles Ctrl-C before it imports anything that takes time.
     if name == "Client":
-        from kvclient.client import Client
+        from kvclient.client.blocking import Client
 
         return Client
     if name == "AsyncClient":
-        from kvclient.async_client import AsyncClient
+        from kvclient.client.asynchronous import AsyncClient
 
         return AsyncClient
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

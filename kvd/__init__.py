@@ -6,8 +6,8 @@ Programs use `kvclient`, or `LocalDataStore` to work on a data file without a da
 from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
-from kvclient.errors import *  # noqa: F403  # the errors are one set, wherever they are imported from
-from kvclient.errors import __all__ as _errors
+from kvclient.contract.errors import *  # noqa: F403  # the errors are one set, wherever they are imported from
+from kvclient.contract.errors import __all__ as _errors
 
 if TYPE_CHECKING:
     from kvd.local import LocalDataStore

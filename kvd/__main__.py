@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from kvclient.console import prepare, reporting
-from kvclient.errors import DataStoreError
+from kvclient.contract.errors import DataStoreError
+from kvclient.screen.console import prepare, reporting
 from kvd import logs
-from kvd.engine import EngineFailure
+from kvd.backend.file.engine.interface import EngineFailure
 
 app = typer.Typer(
     add_completion=False,

@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from kvclient.messages import StatusDetails
+from kvclient.contract.messages import StatusDetails
 from kvd import __version__
-from kvd.engine.jsonfile.file import JsonFile
+from kvd.backend.file.engine.file import JsonFile
+from kvd.backend.file.store.store import Limits, Store
 from kvd.server.activation import take_sockets
 from kvd.server.connections import Connections
 from kvd.server.endpoint import Endpoint
@@ -22,7 +23,6 @@ from kvd.server.server import Server
 from kvd.server.upkeep import Upkeep
 from kvd.server.worker import Wakeup, Worker
 from kvd.settings import Settings
-from kvd.store.store import Limits, Store
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kvclient.errors import DataStoreError, StoreLockedError
-from kvclient.rules import check_key, check_ttl, encode_items, encode_value
-from kvd.engine import DiskJob, EngineFailure
-from kvd.engine.jsonfile.file import JsonFile
+from kvclient.contract.errors import DataStoreError, StoreLockedError
+from kvclient.contract.rules import check_key, check_ttl, encode_items, encode_value
+from kvd.backend.file.engine.file import JsonFile
+from kvd.backend.file.engine.interface import DiskJob, EngineFailure
+from kvd.backend.file.store.operations import Create, Delete, Operation, Sweep
+from kvd.backend.file.store.store import Group, Limits, Store
 from kvd.settings import Settings
-from kvd.store.operations import Create, Delete, Operation, Sweep
-from kvd.store.store import Group, Limits, Store
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import os
 import sys
 from types import TracebackType
 
-from kvclient import console
+from kvclient.screen import console
 
 log = logging.getLogger(__name__)
 

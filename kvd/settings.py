@@ -18,8 +18,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from kvclient.endpoint import DEFAULT_STORE, check_store_name, config_path, default_endpoint, read_config
-from kvclient.errors import DataStoreError
+from kvclient.contract.endpoint import DEFAULT_STORE, check_store_name, config_path, default_endpoint, read_config
+from kvclient.contract.errors import DataStoreError
 
 _PREFIX = "KVD_"
 _CLIENT_SETTINGS = {"autostart"}

@@ -3,11 +3,11 @@
 import json
 import time
 
-from kvclient.errors import DataStoreError
-from kvd.engine.jsonfile.check import check
-from kvd.engine.jsonfile.file import JsonFile
-from kvd.store.operations import Create, Delete, Sweep
-from kvd.store.store import Limits, Store
+from kvclient.contract.errors import DataStoreError
+from kvd.backend.file.engine.check import check
+from kvd.backend.file.engine.file import JsonFile
+from kvd.backend.file.store.operations import Create, Delete, Sweep
+from kvd.backend.file.store.store import Limits, Store
 
 
 class Opened:

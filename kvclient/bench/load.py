@@ -15,8 +15,8 @@ from typing import Any
 
 from kvclient.bench import OPERATIONS
 from kvclient.bench.latencies import Latencies
-from kvclient.client import Client
-from kvclient.errors import DataStoreError
+from kvclient.client.blocking import Client
+from kvclient.contract.errors import DataStoreError
 
 # Processes that have imported what they need, and that share nothing with a parent that has threads.
 _processes = multiprocessing.get_context("forkserver")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from kvclient.autostart import listening
-from kvclient.errors import DaemonUnavailableError
+from kvclient.client.autostart import listening
+from kvclient.contract.errors import DaemonUnavailableError
 
 _START_SECONDS = 20.0
 _POLL_SECONDS = 0.02

@@ -7,8 +7,8 @@ Ctrl-C is no traceback.
 
 import sys
 
-from kvclient.console import prepare, reporting
-from kvclient.errors import DataStoreError
+from kvclient.contract.errors import DataStoreError
+from kvclient.screen.console import prepare, reporting
 
 
 def main() -> None:

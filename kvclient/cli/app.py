@@ -10,7 +10,7 @@ import typer
 from kvclient.cli import batch_create, bench, compact, create, delete, ping, read, status, stop
 from kvclient.cli.options import Options
 from kvclient.cli.service.app import app as service
-from kvclient.client import DEFAULT_TIMEOUT
+from kvclient.client.blocking import DEFAULT_TIMEOUT
 
 app = typer.Typer(
     no_args_is_help=True,

@@ -3,7 +3,7 @@
 from kvclient.cli import json_input
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
-from kvclient.errors import InvalidValueError
+from kvclient.contract.errors import InvalidValueError
 
 
 def run(options: Options, source: str, ttl: float | None) -> None:

@@ -10,8 +10,8 @@ from kvclient.bench import OPERATIONS
 from kvclient.bench.latencies import Latencies
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
-from kvclient.client import Client
-from kvclient.quantities import bytes_text, counted
+from kvclient.client.blocking import Client
+from kvclient.screen.quantities import bytes_text, counted
 
 Sync = Literal["always", "interval", "never"]
 DEFAULT_MIX = "create=1,read=1"

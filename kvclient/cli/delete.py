@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from kvclient.cli.options import Options
 from kvclient.cli.output import exit_code, report, show
-from kvclient.errors import DaemonUnavailableError, DataStoreError, RequestTimeoutError
+from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestTimeoutError
 
 
 def run(options: Options, keys: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kvclient.errors import DataStoreError, InvalidValueError
+from kvclient.contract.errors import DataStoreError, InvalidValueError
 
 
 def parse(text: str, what: str) -> Any:

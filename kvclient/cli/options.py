@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from kvclient.client import DEFAULT_TIMEOUT, Client
+from kvclient.client.blocking import DEFAULT_TIMEOUT, Client
 
 
 class Options(NamedTuple):

@@ -4,9 +4,9 @@ import json
 import sys
 from typing import Any
 
-from kvclient import errors
-from kvclient.console import complain
-from kvclient.errors import DataStoreError
+from kvclient.contract import errors
+from kvclient.contract.errors import DataStoreError
+from kvclient.screen.console import complain
 
 _EXIT_CODES: list[tuple[int, tuple[type[DataStoreError], ...]]] = [
     (2, (errors.InvalidKeyError, errors.InvalidValueError, errors.InvalidTTLError)),

@@ -4,7 +4,7 @@ from typing import Any
 
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
-from kvclient.quantities import bytes_text
+from kvclient.screen.quantities import bytes_text
 
 
 def run(options: Options) -> None:

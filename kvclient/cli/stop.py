@@ -6,8 +6,8 @@ import sys
 
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
-from kvclient.endpoint import socket_path
-from kvclient.errors import RequestTimeoutError
+from kvclient.contract.endpoint import socket_path
+from kvclient.contract.errors import RequestTimeoutError
 
 _MOST_MILLISECONDS = 2**31 - 1
 """Of poll(2)."""

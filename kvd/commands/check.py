@@ -4,9 +4,9 @@ import json
 import sys
 from pathlib import Path
 
-from kvclient.errors import StoreCorruptError
-from kvclient.quantities import counted
-from kvd.engine.jsonfile.check import Report, check
+from kvclient.contract.errors import StoreCorruptError
+from kvclient.screen.quantities import counted
+from kvd.backend.file.engine.check import Report, check
 
 SOUND, DAMAGED, UNKNOWN = 0, 1, 2
 _SHOWN = 20

@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-from kvclient.errors import StoreCorruptError
-from kvclient.quantities import counted
+from kvclient.contract.errors import StoreCorruptError
+from kvclient.screen.quantities import counted
+from kvd.backend.file.engine.repair import Repaired, repair
 from kvd.commands.check import SOUND, describe, refuse, some
-from kvd.engine.jsonfile.repair import Repaired, repair
 
 
 def run(path: Path, *, as_json: bool) -> int:

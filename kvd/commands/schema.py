@@ -4,7 +4,7 @@ import json
 
 from pydantic import TypeAdapter
 
-from kvclient.messages import replies, requests
+from kvclient.contract.messages import replies, requests
 
 
 def run() -> None:

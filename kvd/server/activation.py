@@ -9,7 +9,7 @@ import socket
 from collections.abc import MutableMapping
 from pathlib import Path
 
-from kvclient.errors import DataStoreError
+from kvclient.contract.errors import DataStoreError
 
 _FIRST = 3
 

@@ -12,8 +12,8 @@ import select
 import socket
 import time
 
-from kvclient.errors import RequestError
-from kvclient.zmtp import Conversation, ProtocolError
+from kvclient.contract.errors import RequestError
+from kvclient.contract.zmtp import Conversation, ProtocolError
 from kvd.server.worker import Wakeup
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,9 @@ import struct
 from collections.abc import Mapping
 from pathlib import Path
 
-from kvclient.endpoint import socket_path, tcp_address
-from kvclient.errors import DataStoreError, StoreLockedError
-from kvd.engine.jsonfile.lock import Lock
+from kvclient.contract.endpoint import socket_path, tcp_address
+from kvclient.contract.errors import DataStoreError, StoreLockedError
+from kvd.lock import Lock
 
 # Connections of which nothing was received yet; a burst of clients larger than this waits for its turn to connect.
 _BACKLOG = 1024
@@ -110,7 +110,7 @@ def _listen_on_tcp(address: str) -> socket.socket:
 
 def _who_answers(address: str) -> str:
     """Describe who has a TCP port, of whom the kernel tells nothing: a daemon says it."""
-    from kvclient.client import Client
+    from kvclient.client.blocking import Client
 
     try:
         with Client(address.replace("//*:", "//127.0.0.1:"), timeout=_ANSWER_SECONDS) as there:

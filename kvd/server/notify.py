@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from kvclient.messages import StatusDetails
-from kvclient.quantities import bytes_text
+from kvclient.contract.messages import StatusDetails
+from kvclient.screen.quantities import bytes_text
 
 # While the data file is opened, each sign of progress asks for this much more time to start.
 _EXTENSION_SECONDS = 60

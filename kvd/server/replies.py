@@ -4,10 +4,10 @@ import json
 
 from pydantic import ValidationError
 
-from kvclient.errors import DataStoreError, InvalidTTLError, RequestError
-from kvclient.messages import StatusDetails
-from kvclient.rules import shorten
-from kvd.engine import NEVER, Entry
+from kvclient.contract.errors import DataStoreError, InvalidTTLError, RequestError
+from kvclient.contract.messages import StatusDetails
+from kvclient.contract.rules import shorten
+from kvd.backend.file.engine.interface import NEVER, Entry
 
 DONE = b'{"ok":true}'
 

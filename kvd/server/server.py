@@ -18,18 +18,29 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import to_json
 
-from kvclient.errors import DataStoreError, StoreCorruptError, StoreFullError
-from kvclient.messages import BatchCreate, Compact, Create, Delete, Ping, Read, Request, Status, StatusDetails, requests
-from kvclient.rules import invalid_value
-from kvd.engine import EngineFailure
+from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreFullError
+from kvclient.contract.messages import (
+    BatchCreate,
+    Compact,
+    Create,
+    Delete,
+    Ping,
+    Read,
+    Request,
+    Status,
+    StatusDetails,
+    requests,
+)
+from kvclient.contract.rules import invalid_value
+from kvd.backend.file.engine.interface import EngineFailure
+from kvd.backend.file.store import operations
+from kvd.backend.file.store.operations import Operation
+from kvd.backend.file.store.outcomes import Result
+from kvd.backend.file.store.store import Group, Store
 from kvd.server.connections import Connection, Connections
 from kvd.server.replies import DONE, error_reply, invalid_request, read_reply, status_reply, write_reply
 from kvd.server.upkeep import Upkeep
 from kvd.server.worker import Wakeup, Worker
-from kvd.store import operations
-from kvd.store.operations import Operation
-from kvd.store.outcomes import Result
-from kvd.store.store import Group, Store
 
 log = logging.getLogger(__name__)
 

@@ -4,10 +4,10 @@ import logging
 import time
 from collections.abc import Callable
 
-from kvclient.errors import DataStoreError, StoreCorruptError
-from kvd.engine import Compaction, DiskJob, Engine, EngineFailure
+from kvclient.contract.errors import DataStoreError, StoreCorruptError
+from kvd.backend.file.engine.interface import Compaction, DiskJob, Engine, EngineFailure
+from kvd.backend.file.store.store import Store
 from kvd.server.worker import Worker
-from kvd.store.store import Store
 
 log = logging.getLogger(__name__)
 

@@ -33,15 +33,15 @@ from typing import Self
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from kvclient import Client
-from kvd.engine import NEVER, Put
-from kvd.engine.jsonfile.snapshot import Snapshot
+from kvd.backend.file.engine.interface import NEVER, Put
+from kvd.backend.file.engine.snapshot import Snapshot
 from processes import Daemon
 
 _JSON_LOAD = "import json, sys; json.load(open(sys.argv[1], 'rb'))"
 _OPEN = """
 import sys
 from pathlib import Path
-from kvd.engine.jsonfile.file import JsonFile
+from kvd.backend.file.engine.file import JsonFile
 JsonFile(Path(sys.argv[1])).close()
 """
 _TIMED = """

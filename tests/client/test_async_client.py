@@ -13,7 +13,7 @@ import pytest
 import zmq.asyncio
 
 from kvclient import AsyncClient, Client, DaemonUnavailableError, KeyExistsError, KeyNotFoundError, RequestTimeoutError
-from kvclient.async_client import MOST_CONNECTIONS
+from kvclient.client.asynchronous import MOST_CONNECTIONS
 
 
 def test_it_has_the_methods_of_client():
@@ -184,7 +184,7 @@ def test_an_ipv6_address():
 MANY = """
 import asyncio, resource, sys
 from kvclient import AsyncClient
-from kvclient.async_client import MOST_CONNECTIONS
+from kvclient.client.asynchronous import MOST_CONNECTIONS
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kvclient import DataStoreError
-from kvclient.endpoint import Target
+from kvclient.contract.endpoint import Target
 from processes import environment, kvctl
 
 CREATE = """

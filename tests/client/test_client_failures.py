@@ -22,7 +22,7 @@ from kvclient import (
     RequestTimeoutError,
     attempts,
 )
-from kvclient.zmtp import Conversation
+from kvclient.contract.zmtp import Conversation
 from processes import Daemon, environment, wait_until
 
 

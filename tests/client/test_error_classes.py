@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 import kvclient
-import kvclient.errors
+import kvclient.contract.errors
 import kvd
 
 KINDS = {
@@ -37,12 +37,12 @@ def test_each_error_is_a_data_store_error_and_what_one_would_expect(name):
     for kind in (KeyError, ValueError, ConnectionError, TimeoutError):
         assert (kind in KINDS[name]) == issubclass(error, kind)
     assert issubclass(error, kvclient.DataStoreError)
-    assert error is kvclient.errors.by_name(name)
+    assert error is kvclient.contract.errors.by_name(name)
 
 
 def test_no_error_is_left_out():
     """The list above is all there are."""
-    assert {*KINDS, "DataStoreError"} == set(kvclient.errors.__all__)
+    assert {*KINDS, "DataStoreError"} == set(kvclient.contract.errors.__all__)
 
 
 @pytest.mark.parametrize("name", [*KINDS, "DataStoreError"])
@@ -59,4 +59,4 @@ def test_errors_survive_pickling(name):
 @pytest.mark.parametrize("name", ["FutureError", "Exception", "os", "by_name", "__doc__", ""])
 def test_an_error_unknown_here_is_a_data_store_error(name):
     """A newer daemon may know more errors than this client."""
-    assert kvclient.DataStoreError is kvclient.errors.by_name(name)
+    assert kvclient.DataStoreError is kvclient.contract.errors.by_name(name)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kvclient import DataStoreError
-from kvclient.endpoint import Target
+from kvclient.contract.endpoint import Target
 from kvd.settings import Settings
 from processes import KVD, environment
 

@@ -8,10 +8,10 @@ import os
 import sys
 from pathlib import Path
 
-from kvclient.errors import DataStoreError
-from kvd.engine import EngineFailure
-from kvd.engine.jsonfile import file as data_file
-from kvd.engine.jsonfile.repair import repair
+from kvclient.contract.errors import DataStoreError
+from kvd.backend.file.engine import file as data_file
+from kvd.backend.file.engine.interface import EngineFailure
+from kvd.backend.file.engine.repair import repair
 from stores import Opened
 
 

@@ -111,7 +111,7 @@ class Arena:
         assert len(names) <= 2
 
     def finish_mending(self):
-        from kvd.engine.jsonfile.repair import repair
+        from kvd.backend.file.engine.repair import repair
 
         assert repair(self.file).kept is not None
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from kvclient.errors import StoreCorruptError
-from kvd.engine.jsonfile.format import CLOSING, HEADER, Found
-from kvd.engine.jsonfile.repair import repair
-from kvd.engine.jsonfile.scan import walk
-from kvd.store.operations import Delete
+from kvclient.contract.errors import StoreCorruptError
+from kvd.backend.file.engine.format import CLOSING, HEADER, Found
+from kvd.backend.file.engine.repair import repair
+from kvd.backend.file.engine.scan import walk
+from kvd.backend.file.store.operations import Delete
 from stores import Opened, as_others_read, assert_sound, contents, create
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from writer import assert_nothing_is_lost, end, read_journal
 
-from kvd.engine.jsonfile.check import check
+from kvd.backend.file.engine.check import check
 from processes import environment, wait_until
 from stores import assert_sound, contents
 

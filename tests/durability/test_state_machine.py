@@ -17,10 +17,10 @@ from hypothesis.stateful import (
 )
 
 from clock import Clock
-from kvclient.errors import DataStoreError, KeyExistsError, KeyNotFoundError, StoreFullError
-from kvd.engine import EngineFailure
-from kvd.engine.jsonfile.format import CLOSING
-from kvd.store.operations import Create, Delete, Sweep
+from kvclient.contract.errors import DataStoreError, KeyExistsError, KeyNotFoundError, StoreFullError
+from kvd.backend.file.engine.format import CLOSING
+from kvd.backend.file.engine.interface import EngineFailure
+from kvd.backend.file.store.operations import Create, Delete, Sweep
 from stores import Opened, as_others_read, assert_sound, encoded
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

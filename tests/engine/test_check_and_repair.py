@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from kvclient import Client
-from kvclient.messages import replies, requests
+from kvclient.contract.messages import replies, requests
 from processes import KVD, Daemon, environment
 from stores import Opened, as_others_read, assert_sound, contents
 

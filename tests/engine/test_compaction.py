@@ -7,8 +7,8 @@ import os
 
 import pytest
 
-from kvclient.errors import StoreCorruptError
-from kvd.engine.jsonfile.conversion import aside
+from kvclient.contract.errors import StoreCorruptError
+from kvd.backend.file.engine.conversion import aside
 from stores import Opened, as_others_read, assert_sound, contents
 
 

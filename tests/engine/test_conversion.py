@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from kvclient.errors import StoreCorruptError, StoreFullError
-from kvd.engine.jsonfile.check import check
+from kvclient.contract.errors import StoreCorruptError, StoreFullError
+from kvd.backend.file.engine.check import check
 from stores import Opened, assert_sound, contents
 
 

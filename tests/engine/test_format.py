@@ -6,8 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from kvd.engine import NEVER, Commit, Put
-from kvd.engine.jsonfile.format import (
+from kvd.backend.file.engine.format import (
     AFTER_VALUE,
     HEADER,
     PAGE,
@@ -20,6 +19,7 @@ from kvd.engine.jsonfile.format import (
     is_closed,
     readable_keys,
 )
+from kvd.backend.file.engine.interface import NEVER, Commit, Put
 
 keys = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
 json_values = st.recursive(

@@ -6,11 +6,11 @@ import zlib
 
 import pytest
 
-from kvclient.errors import DataStoreError, StoreCorruptError, StoreLockedError
-from kvd.engine import NEVER, Commit, Put
-from kvd.engine.jsonfile.check import check
-from kvd.engine.jsonfile.filesystem import untrusted_file_system
-from kvd.engine.jsonfile.format import CLOSING, HEADER, OPEN_END, encode_commit
+from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreLockedError
+from kvd.backend.file.engine.check import check
+from kvd.backend.file.engine.filesystem import untrusted_file_system
+from kvd.backend.file.engine.format import CLOSING, HEADER, OPEN_END, encode_commit
+from kvd.backend.file.engine.interface import NEVER, Commit, Put
 from stores import Opened, as_others_read, assert_sound, contents, create
 
 
@@ -139,7 +139,7 @@ def test_file_systems_whose_locks_cannot_be_trusted(tmp_path, kind, name):
 
 def test_a_network_file_system_gets_a_warning(path, caplog, monkeypatch):
     """Opening a file there tells which file system it is."""
-    monkeypatch.setattr("kvd.engine.jsonfile.filesystem.untrusted_file_system", lambda _: "nfs4")
+    monkeypatch.setattr("kvd.backend.file.engine.filesystem.untrusted_file_system", lambda _: "nfs4")
     contents(path)
 
     assert "nfs4" in caplog.text

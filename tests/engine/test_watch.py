@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from kvclient.errors import StoreCorruptError
-from kvd.engine.jsonfile import watch
+from kvclient.contract.errors import StoreCorruptError
+from kvd.backend.file.engine import watch
 from stores import Opened
 
 

@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from kvclient.errors import StoreFullError
-from kvd.engine import EngineFailure
-from kvd.engine.jsonfile import file
+from kvclient.contract.errors import StoreFullError
+from kvd.backend.file.engine import file
+from kvd.backend.file.engine.interface import EngineFailure
 from stores import Opened, as_others_read, assert_sound
 
 

@@ -169,7 +169,7 @@ main()
 
 
 @pytest.mark.parametrize(
-    ("module", "arguments"), [("kvclient.client", ["read", "key"]), ("typer", ["create", "key", "1"])]
+    ("module", "arguments"), [("kvclient.client.blocking", ["read", "key"]), ("typer", ["create", "key", "1"])]
 )
 def test_ctrl_c_ends_a_command_that_starts(directory, module, arguments):
     """No traceback either, of whatever is being imported just then."""

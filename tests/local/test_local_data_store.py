@@ -21,8 +21,8 @@ from kvclient import (
     StoreLockedError,
 )
 from kvd import LocalDataStore
-from kvd.engine.jsonfile import snapshot
-from kvd.engine.jsonfile.file import JsonFile
+from kvd.backend.file.engine import snapshot
+from kvd.backend.file.engine.file import JsonFile
 from processes import KVD, environment, wait_until
 
 

@@ -7,10 +7,10 @@ import time
 import pytest
 
 from kvclient import StoreCorruptError
-from kvd.engine.jsonfile import file
+from kvd.backend.file.engine import file
+from kvd.backend.file.store.operations import Create, Delete, Sweep
 from kvd.server.server import Server
 from kvd.server.upkeep import Upkeep
-from kvd.store.operations import Create, Delete, Sweep
 from stores import Opened, create
 
 

@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from kvclient import Client, DataStoreError
-from kvd.engine import NEVER, Put
-from kvd.engine.jsonfile.snapshot import Snapshot
+from kvd.backend.file.engine.interface import NEVER, Put
+from kvd.backend.file.engine.snapshot import Snapshot
 from processes import Daemon, wait_until
 
 

@@ -15,10 +15,10 @@ from kvclient import (
     StoreFullError,
     ValueTooLargeError,
 )
-from kvd.engine.jsonfile.file import JsonFile
-from kvd.store.operations import Create, Delete, Sweep
-from kvd.store.outcomes import MOST_CLIENTS
-from kvd.store.store import Limits, Store
+from kvd.backend.file.engine.file import JsonFile
+from kvd.backend.file.store.operations import Create, Delete, Sweep
+from kvd.backend.file.store.outcomes import MOST_CLIENTS
+from kvd.backend.file.store.store import Limits, Store
 
 
 class Opened:

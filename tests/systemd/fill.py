@@ -6,9 +6,9 @@ fill.py PATH BYTES
 import sys
 from pathlib import Path
 
-from kvd.engine.jsonfile.file import JsonFile
-from kvd.store.operations import Create
-from kvd.store.store import Limits, Store
+from kvd.backend.file.engine.file import JsonFile
+from kvd.backend.file.store.operations import Create
+from kvd.backend.file.store.store import Limits, Store
 
 path, size = Path(sys.argv[1]), int(sys.argv[2])
 engine = JsonFile(path, sync="never")

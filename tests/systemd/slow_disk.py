@@ -3,7 +3,7 @@
 import time
 
 from kvd.__main__ import main
-from kvd.engine.jsonfile import load
+from kvd.backend.file.engine import load
 
 commits = load.commits
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 import zmq
 
-from kvclient.errors import DataStoreError
+from kvclient.contract.errors import DataStoreError
 from kvd.server.activation import take_sockets
 from kvd.server.endpoint import Endpoint
 from processes import KVD, environment

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from kvclient.messages import StatusDetails
-from kvd.engine.jsonfile.file import JsonFile
+from kvclient.contract.messages import StatusDetails
+from kvd.backend.file.engine.file import JsonFile
+from kvd.backend.file.store.operations import Create
+from kvd.backend.file.store.store import Limits, Store
 from kvd.server.notify import Notifier, summary
-from kvd.store.operations import Create
-from kvd.store.store import Limits, Store
 from processes import wait_until
 
 

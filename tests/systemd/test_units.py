@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from kvclient.cli.service.units import Service
-from kvclient.errors import DataStoreError
+from kvclient.contract.errors import DataStoreError
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 import pytest
 
-from kvclient.errors import RequestError
-from kvclient.zmtp import Conversation, ProtocolError
+from kvclient.contract.errors import RequestError
+from kvclient.contract.zmtp import Conversation, ProtocolError
 
 SIGNATURE = b"\xff" + bytes(8) + b"\x7f"
 GREETING = SIGNATURE + b"\x03\x01" + b"NULL".ljust(20, b"\x00") + bytes(32)

@@ -2,11 +2,11 @@
 
 import sys
 
-from kvclient.autostart import listening
 from kvclient.cli import stop
 from kvclient.cli.options import Options
 from kvclient.cli.service.systemctl import Systemctl, check_there, show
 from kvclient.cli.service.units import Service
+from kvclient.client.autostart import listening
 
 _STOP_SECONDS = 30.0
 _DONE = {

@@ -8,7 +8,7 @@ from pathlib import Path
 from kvclient.cli.service.control import make_way
 from kvclient.cli.service.systemctl import Systemctl, check_there
 from kvclient.cli.service.units import MARK, Service
-from kvclient.errors import DataStoreError
+from kvclient.contract.errors import DataStoreError
 
 _CLIENTS = ("KVD_STORE", "KVD_AUTOSTART")
 _LINGERING = Path("/var/lib/systemd/linger")

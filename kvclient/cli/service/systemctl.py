@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from kvclient.errors import DataStoreError
+from kvclient.contract.errors import DataStoreError
 
 
 def check_there() -> None:

@@ -14,8 +14,15 @@ from typing import Any
 
 from platformdirs import user_config_path, user_documents_path
 
-from kvclient.endpoint import DEFAULT_STORE, check_store_name, config_path, default_endpoint, read_config, socket_path
-from kvclient.errors import DataStoreError
+from kvclient.contract.endpoint import (
+    DEFAULT_STORE,
+    check_store_name,
+    config_path,
+    default_endpoint,
+    read_config,
+    socket_path,
+)
+from kvclient.contract.errors import DataStoreError
 
 MARK = "# Written by 'kvctl service install', which will overwrite changes: put yours into {name}.service.d/*.conf.\n"
 """The first line of a file that may be overwritten and removed."""

@@ -1,0 +1,250 @@
+"""`AsyncClient`: the store of a daemon, from any task of an event loop."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import closing
+from os import getpid
+from types import TracebackType
+from typing import Any, Self
+
+import zmq
+import zmq.asyncio
+
+from kvclient.client.attempts import FIRST_RETRY_SECONDS, Exchange, attempts, went_away
+from kvclient.client.blocking import Caller
+from kvclient.client.connection import Line
+from kvclient.contract import wire
+from kvclient.contract.endpoint import Target, tcp_address
+from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestTimeoutError
+
+MOST_CONNECTIONS = 64
+"""Requests of one client that are under way at a time; more wait for their turn. So many share a sync of the disk, and
+more would only take more descriptors of both sides."""
+
+
+# One context for each process, and never one from before a fork.
+_contexts: dict[int, "zmq.Context[zmq.Socket[bytes]]"] = {}
+# Sockets from before a fork, which are the parent's: neither to be closed here nor to be complained of.
+_inherited: list["zmq.asyncio.Socket | None"] = []
+
+
+def _context() -> "zmq.Context[zmq.Socket[bytes]]":
+    pid = getpid()
+    if pid not in _contexts:
+        context = _contexts[pid] = zmq.Context()
+        context.set(zmq.MAX_SOCKETS, context.get(zmq.SOCKET_LIMIT))  # descriptors are limit enough
+    return _contexts[pid]
+
+
+class AsyncConnection(Line):
+    """A connection for one request at a time. It connects when it is first used."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._socket: zmq.asyncio.Socket | None = None
+
+    async def ask(
+        self,
+        request: bytes,
+        started: float,
+        timeout: float,  # noqa: ASYNC109  # of all attempts
+        *,
+        changes: bool,
+    ) -> bytes:
+        """Return the reply to `request`; see `Connection.ask`. `started` is when the caller began to wait."""
+        if changes:
+            request = self.identify(request)
+        if self._answered:
+            reply = await self._exchange(request, min(FIRST_RETRY_SECONDS, started + timeout - time.monotonic()))
+            if reply is not None:
+                return reply
+        sent = self._answered
+        steps = attempts(self._target, started, timeout, changes=changes, answered=self._answered)
+        while True:
+            # To look whether another host accepts connections blocks; a Unix socket tells at once.
+            step = next(steps) if self._target.socket is not None else await asyncio.to_thread(next, steps)
+            if not isinstance(step, Exchange):
+                await asyncio.sleep(step.seconds)
+                continue
+            try:
+                reply = await self._exchange(request, step.seconds)
+            except DaemonUnavailableError as error:
+                raise (went_away(error, changes=changes) if sent else error) from None
+            if reply is not None:
+                self._answered = True
+                return reply
+            sent = True
+
+    async def _exchange(self, request: bytes, seconds: float) -> bytes | None:
+        socket = self._socket or self._open()
+        try:
+            async with asyncio.timeout(seconds):
+                await socket.send(request)
+                reply: bytes = await socket.recv()
+        except BaseException as error:
+            # Too late, or cancelled: the reply that may still come must not be handed to the next request.
+            self.close()
+            if isinstance(error, TimeoutError):
+                return None
+            raise
+        return reply
+
+    def _open(self) -> zmq.asyncio.Socket:
+        endpoint = self._target.endpoint
+        ipv6 = self._target.socket is None and ":" in tcp_address(endpoint)[0]
+        try:
+            socket = self._socket = zmq.asyncio.Socket(_context(), zmq.REQ)
+        except zmq.ZMQError as error:  # no more descriptors, say
+            raise DaemonUnavailableError(f"The daemon on {endpoint} cannot be reached: {error}.") from None
+        socket.setsockopt(zmq.LINGER, 0)
+        socket.setsockopt(zmq.IPV6, ipv6)  # with it libzmq would try the IPv6 address only of a host that has both
+        try:
+            socket.connect(endpoint)
+        except zmq.ZMQError as error:
+            self.close()
+            raise DataStoreError(f"The endpoint {endpoint!r} cannot be used: {error}.") from None
+        return socket
+
+    def close(self) -> None:
+        """Disconnect. The next request connects again."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def __del__(self) -> None:
+        if self.pid == getpid():
+            self.close()
+        else:
+            _inherited.append(self._socket)
+
+
+class _Pool:
+    """The connections that an event loop has."""
+
+    def __init__(self) -> None:
+        self.pid = getpid()
+        self.loop = asyncio.get_running_loop()
+        self.turn = asyncio.Semaphore(MOST_CONNECTIONS)
+        self._idle: list[AsyncConnection] = []
+        self._closed = False
+
+    def take(self, target: Target) -> AsyncConnection:
+        return self._idle.pop() if self._idle else AsyncConnection(target)
+
+    def put_back(self, connection: AsyncConnection) -> None:
+        if self._closed:
+            connection.close()
+        else:
+            self._idle.append(connection)
+
+    def close(self) -> None:
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+
+class AsyncClient(Caller):
+    """A store, as its daemon serves it, for asyncio: `Client` with the same methods, to be awaited.
+
+    Safe to call from many tasks at once; a call that is cancelled leaves nothing behind for the next one, though a
+    change may have been carried out. Best closed in the loop that used it, by `async with` or `await store.close()`.
+
+    >>> async with AsyncClient() as store:
+    ...     await store.create("key1", {"name": "value1"}, ttl=5)
+    ...     await store.read("key1")
+    {'name': 'value1'}
+    """
+
+    async def create(self, key: str, value: Any, ttl: float | None = None) -> int:
+        """Store `value` under a new `key`; see `Client.create`."""
+        return await self._change(wire.create(key, value, ttl))
+
+    async def read(self, key: str) -> Any:
+        """Return the value of `key`. Raises `KeyNotFoundError` if it does not exist or has expired."""
+        return (await self._ask(wire.read(key)))["value"]
+
+    async def read_entry(self, key: str) -> dict[str, Any]:
+        """Return `key` with its `value`, `revision` and, if it expires, `expires_at`; see `Client.read_entry`."""
+        fields = await self._ask(wire.read(key))
+        del fields["ok"]
+        return {"key": key, **fields}
+
+    async def delete(self, key: str) -> int:
+        """Remove `key` and return the store's revision after it. Atomic. Raises `KeyNotFoundError`."""
+        return await self._change(wire.delete(key))
+
+    async def batch_create(self, items: Mapping[str, Any], ttl: float | None = None) -> int:
+        """Create all `items` (key → value) or none; see `Client.batch_create`."""
+        return await self._change(wire.batch_create(items, ttl))
+
+    async def ping(self) -> None:
+        """Return if the daemon answers."""
+        await self._ask(wire.plain("ping"))
+
+    async def status(self) -> dict[str, Any]:
+        """Return what the daemon tells of itself; see `kvclient.contract.messages.StatusDetails`."""
+        status: dict[str, Any] = (await self._ask(wire.plain("status")))["status"]
+        return status
+
+    async def compact(self) -> None:
+        """Start a compaction of the data file; it runs beside service. `status` tells when it is done."""
+        await self._ask(wire.plain("compact"))
+
+    async def stop(self) -> None:
+        """End the daemon cleanly. Returns when it has accepted that; raises `DaemonUnavailableError` if none runs."""
+        with closing(AsyncConnection(self._target.without_autostart())) as connection:
+            wire.decode(await connection.ask(wire.plain("stop"), time.monotonic(), self.timeout, changes=False))
+
+    async def close(self) -> None:
+        """Close all connections; those of calls under way when they are done. The next call connects again."""
+        self._close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+
+    def _connect(self) -> None:
+        self._pool: _Pool | None = None
+
+    def _close(self) -> None:
+        if self._pool is not None and self._pool.pid == getpid():
+            self._pool.close()
+        self._pool = None
+
+    async def _ask(self, request: bytes) -> dict[str, Any]:
+        return wire.decode(await self._exchange(request, changes=False))
+
+    async def _change(self, request: bytes) -> int:
+        revision: int = wire.decode(await self._exchange(request, changes=True))["revision"]
+        return revision
+
+    async def _exchange(self, request: bytes, *, changes: bool) -> bytes:
+        pool = self._current_pool()
+        started, timeout = time.monotonic(), self.timeout
+        try:
+            async with asyncio.timeout(timeout):
+                await pool.turn.acquire()
+        except TimeoutError:
+            raise RequestTimeoutError(
+                f"{MOST_CONNECTIONS} requests to {self.endpoint} were under way for {timeout:g} s, and this one "
+                "was not sent. Nothing was changed."
+            ) from None
+        connection = pool.take(self._target)
+        try:
+            return await connection.ask(request, started, timeout, changes=changes)
+        finally:
+            pool.put_back(connection)
+            pool.turn.release()
+
+    def _current_pool(self) -> _Pool:
+        """Return the pool of this event loop in this process: sockets serve no other."""
+        pool = self._pool
+        if pool is None or pool.loop is not asyncio.get_running_loop() or pool.pid != getpid():
+            self._close()
+            pool = self._pool = _Pool()
+        return pool

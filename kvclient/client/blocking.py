@@ -1,0 +1,161 @@
+"""`Client`: the store of a daemon, from any thread of any process."""
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from contextlib import closing
+from os import getpid
+from types import TracebackType
+from typing import Any, Self
+
+from kvclient.client.connection import Connection
+from kvclient.contract import wire
+from kvclient.contract.endpoint import Target
+
+DEFAULT_TIMEOUT = 5.0
+"""Seconds that a call waits for the daemon's answer."""
+
+
+class Caller(ABC):
+    """Which daemon a client talks to, and for how long it waits."""
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        store: str | None = None,
+        timeout: float = DEFAULT_TIMEOUT,
+        autostart: bool = True,
+    ) -> None:
+        """Name the daemon by its `endpoint`, or by its `store`, or leave it to the settings and the default.
+
+        `timeout` is in seconds and bounds each call, repetitions included; then the call raises
+        `RequestTimeoutError`, or `DaemonUnavailableError` if there was nobody to send the request to. Without
+        `autostart` no daemon is started. Raises `ValueError` for a `timeout` that is no number above 0.
+        """
+        self._target = Target(store, endpoint, autostart=autostart)
+        self.timeout = timeout
+        self._connect()
+
+    @property
+    def endpoint(self) -> str:
+        """Where the daemon is expected."""
+        return self._target.endpoint
+
+    @property
+    def timeout(self) -> float:
+        """Seconds that each call may take; can be set."""
+        return self._timeout
+
+    @timeout.setter
+    def timeout(self, seconds: float) -> None:
+        if not isinstance(seconds, int | float) or not seconds > 0:  # nor is NaN
+            raise ValueError(f"A timeout is a number of seconds above 0, not {seconds!r}.")
+        self._timeout = seconds
+
+    @abstractmethod
+    def _connect(self) -> None:
+        """Prepare to connect on first use."""
+
+    def __getstate__(self) -> tuple[Target, float]:
+        return self._target, self._timeout
+
+    def __setstate__(self, state: tuple[Target, float]) -> None:
+        self._target, self._timeout = state
+        self._connect()
+
+
+class Client(Caller):
+    """A store, as its daemon serves it.
+
+    Connects on first use, and starts a daemon if none runs on the default endpoint (`KVD_AUTOSTART=0` turns that off).
+    Safe to call from many threads, each of which gets a connection of its own, from signal handlers, and after a fork;
+    can be pickled. A daemon that restarts goes unnoticed: a request without an answer is repeated until `timeout`, and
+    carried out once.
+
+    >>> store = Client()
+    >>> store.create("key1", {"name": "value1"}, ttl=5)
+    >>> store.read("key1")
+    {'name': 'value1'}
+    """
+
+    def create(self, key: str, value: Any, ttl: float | None = None) -> int:
+        """Store `value`, any JSON value, under a new `key`. Atomic; durable when it returns, with the daemon's
+        `sync=always`.
+
+        Without `ttl`, in seconds from the commit on, the key never expires. Returns the store's revision after it.
+        Raises `KeyExistsError`, the error of an invalid or too long key, value or TTL, or `StoreFullError`.
+        """
+        return self._change(wire.create(key, value, ttl))
+
+    def read(self, key: str) -> Any:
+        """Return the value of `key`. Raises `KeyNotFoundError` if it does not exist or has expired."""
+        return self._ask(wire.read(key))["value"]
+
+    def read_entry(self, key: str) -> dict[str, Any]:
+        """Return `key` with `value`, `revision` and, if it expires, `expires_at` in Unix seconds. Raises as `read`."""
+        fields = self._ask(wire.read(key))
+        del fields["ok"]
+        return {"key": key, **fields}
+
+    def delete(self, key: str) -> int:
+        """Remove `key` and return the store's revision after it. Atomic. Raises `KeyNotFoundError`."""
+        return self._change(wire.delete(key))
+
+    def batch_create(self, items: Mapping[str, Any], ttl: float | None = None) -> int:
+        """Create all `items` (key → value) or none, in one commit. Returns and raises as `create` does; the error's
+        `keys` are all those that stand in the way.
+        """
+        return self._change(wire.batch_create(items, ttl))
+
+    def ping(self) -> None:
+        """Return if the daemon answers."""
+        self._ask(wire.plain("ping"))
+
+    def status(self) -> dict[str, Any]:
+        """Return what the daemon tells of itself; see `kvclient.contract.messages.StatusDetails`."""
+        status: dict[str, Any] = self._ask(wire.plain("status"))["status"]
+        return status
+
+    def compact(self) -> None:
+        """Start a compaction of the data file; it runs beside service. `status` tells when it is done."""
+        self._ask(wire.plain("compact"))
+
+    def stop(self) -> None:
+        """End the daemon cleanly. Returns when it has accepted that; raises `DaemonUnavailableError` if none runs."""
+        with closing(Connection(self._target.without_autostart())) as connection:
+            wire.decode(connection.ask(wire.plain("stop"), self._timeout, changes=False))
+
+    def close(self) -> None:
+        """Close this thread's connection. Those of other threads close with their threads."""
+        connection = getattr(self._threads, "connection", None)
+        if connection is not None and connection.pid == getpid():
+            connection.close()
+        self._connect()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _connect(self) -> None:
+        self._threads = threading.local()
+
+    def _connection(self) -> Connection:
+        connection: Connection | None = getattr(self._threads, "connection", None)
+        if connection is None or connection.pid != getpid():
+            connection = self._threads.connection = Connection(self._target)
+        elif connection.busy:  # this is a signal handler's call, or a finalizer's, inside another call of this thread
+            return Connection(self._target)
+        return connection
+
+    def _ask(self, request: bytes) -> dict[str, Any]:
+        return wire.decode(self._connection().ask(request, self._timeout, changes=False))
+
+    def _change(self, request: bytes) -> int:
+        reply = self._connection().ask(request, self._timeout, changes=True)
+        revision: int = wire.decode(reply)["revision"]
+        return revision

@@ -1,0 +1,197 @@
+"""One line to the daemon: a request goes out and its reply comes back, whatever happens to the daemon meanwhile."""
+
+import os
+import select
+import socket
+import sys
+import time
+from abc import ABC, abstractmethod
+from typing import Any
+
+from kvclient.client.attempts import FIRST_RETRY_SECONDS, Exchange, attempts, went_away
+from kvclient.contract import wire
+from kvclient.contract.endpoint import Target, tcp_address
+from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestError
+from kvclient.contract.zmtp import Conversation, ProtocolError
+
+_CONNECT_SECONDS = 1.0
+
+
+class _LineLost(Exception):
+    """The line broke, or no reply came in time. No OSError, which a signal handler of the program may raise as well."""
+
+
+class _UnreachableError(Exception):
+    """The daemon cannot be connected to, for a reason that waiting does not remove."""
+
+
+class Line(ABC):
+    """What a connection has, whether it blocks or is awaited: a target, and ids for its requests.
+
+    A line has one request under way at a time, and belongs to the process that made it.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.pid = os.getpid()
+        self._target = target
+        self._answered = False
+        self._client = os.urandom(9).hex()
+        self._number = 0
+
+    def identify(self, request: bytes) -> bytes:
+        """Return a changing request with the next id of this line."""
+        self._number += 1
+        return wire.identified(request, self._client, self._number)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Disconnect. The next request connects again."""
+
+
+class Connection(Line):
+    """A connection for one thread of one process. It connects when it is first used."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._socket: socket.socket | None = None
+        self._poll: select.poll
+        self._conversation: Conversation
+        self.busy = False
+        """Whether a request is under way. Who asks in the midst of it, as a signal handler may, needs another line."""
+        self._sent = False
+        """Whether the request under way has been sent to its end, so that the daemon may carry it out."""
+        self._hang_ups = 0
+        """How often the peer hung up in the middle of the request."""
+
+    def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:
+        """Return the reply to `request`, which is repeated until one comes; one that `changes` the store gets an id.
+
+        Raises `DaemonUnavailableError` or `RequestTimeoutError` after `timeout` seconds, `RequestError` for a request
+        that is larger than the daemon takes.
+        """
+        self.busy = True
+        self._sent = False
+        try:
+            if changes:
+                request = self.identify(request)
+            started = time.monotonic()
+            if self._answered:  # and mostly does so again: the plan is for when it does not
+                reply = self._exchange(request, FIRST_RETRY_SECONDS, started + timeout)
+                if reply is not None:
+                    return reply
+            return self._attempt(request, started, timeout, changes=changes)
+        except _UnreachableError as error:
+            unavailable = DaemonUnavailableError(f"The daemon on {self._target.endpoint} cannot be reached: {error}.")
+            raise (went_away(unavailable, changes=changes) if self._sent else unavailable) from None
+        finally:
+            self.busy = False
+
+    def _attempt(self, request: bytes, started: float, timeout: float, *, changes: bool) -> bytes:
+        self._hang_ups = 0
+        for step in attempts(self._target, started, timeout, changes=changes, answered=self._answered):
+            if not isinstance(step, Exchange):
+                time.sleep(step.seconds)
+            elif (reply := self._exchange(request, step.seconds, started + timeout)) is not None:
+                self._answered = True
+                return reply
+            elif self._hang_ups == 2 and not self._sent:  # once may be a restart
+                raise RequestError(
+                    f"The daemon hung up while the request of {len(request)} bytes was being sent; it may be larger "
+                    "than the daemon takes (settings max_value_bytes and max_batch). It was not carried out."
+                )
+        raise AssertionError("attempts end with a reply or an error")
+
+    def _exchange(self, request: bytes, seconds: float, deadline: float) -> bytes | None:
+        """Return the reply; None if the connection was lost, or nothing got through for so many seconds."""
+        try:
+            connected = self._socket or self._open(deadline)
+            conversation = self._conversation
+            while not conversation.established:
+                self._receive(connected, seconds, deadline)
+            self._send(connected, conversation.message(request), seconds, deadline)
+            self._sent = True
+            while (reply := self._receive(connected, seconds, deadline)) is None:
+                if conversation.outgoing:  # the answer to a PING, which is no part of a reply
+                    deadline = min(deadline, time.monotonic() + seconds)
+        except BaseException as error:
+            # Too late, or Ctrl-C: the reply that may still come must not be taken for that to another request.
+            self.close()
+            if isinstance(error, _LineLost):
+                return None
+            raise
+        return reply
+
+    def _receive(self, connected: socket.socket, seconds: float, deadline: float) -> bytes | None:
+        """Return the reply if it is whole, and see to what the protocol asks for besides."""
+        conversation = self._conversation
+        if conversation.outgoing:
+            outgoing, conversation.outgoing = conversation.outgoing, b""
+            self._send(connected, outgoing, seconds, deadline)
+        data = b""
+        if wanted := conversation.wanted:
+            self._wait(seconds, deadline)
+            try:
+                data = connected.recv(wanted)
+            except OSError:
+                raise _LineLost from None
+            if not data:
+                raise _LineLost
+        try:
+            return conversation.receive(data)
+        except (ProtocolError, RequestError) as error:
+            raise DataStoreError(f"What answered is no kvd: {self._target.endpoint} {error}.") from None
+
+    def _send(self, connected: socket.socket, data: bytes, seconds: float, deadline: float) -> None:
+        try:
+            sent = connected.send(data)
+        except OSError:
+            raise _LineLost from None
+        while sent < len(data):
+            self._poll.modify(connected, select.POLLOUT)
+            self._wait(seconds, deadline)
+            self._poll.modify(connected, select.POLLIN)
+            try:
+                sent += connected.send(memoryview(data)[sent:])
+            except OSError:
+                self._hang_ups += 1
+                raise _LineLost from None
+
+    def _wait(self, seconds: float, deadline: float) -> None:
+        # Not in recv with a timeout: that is one more system call for each request.
+        left = deadline - time.monotonic()
+        if left <= 0 or not self._poll.poll(1000 * min(seconds, left)):
+            raise _LineLost
+
+    def _open(self, deadline: float) -> socket.socket:
+        path = self._target.socket
+        address: Any = str(path) if path is not None else tcp_address(self._target.endpoint)
+        seconds = min(_CONNECT_SECONDS, deadline - time.monotonic())
+        if seconds <= 0:
+            raise _LineLost
+        self._conversation = Conversation(b"REQ", sys.maxsize)  # first, as `close` ends it with the socket
+        try:
+            if path is not None:
+                connected = self._socket = socket.socket(socket.AF_UNIX)
+                connected.settimeout(seconds)
+                connected.connect(address)
+            else:
+                connected = self._socket = socket.create_connection(address, seconds)
+                connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except (PermissionError, socket.gaierror) as error:
+            raise _UnreachableError(error.strerror) from None
+        except OSError:
+            raise _LineLost from None
+        connected.setblocking(False)
+        self._poll = select.poll()
+        self._poll.register(connected, select.POLLIN)
+        return connected
+
+    def close(self) -> None:
+        """Disconnect. The next request connects again."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+            self._conversation.end()
+
+    def __del__(self) -> None:
+        self.close()

@@ -1,0 +1,134 @@
+"""Where a daemon listens: the names that the client and the daemon must agree on before they have spoken.
+
+Only what both sides need is here; the daemon's other settings are in `kvd.settings`. Kept free of pydantic so that
+a short script starts fast.
+"""
+
+import os
+import re
+import warnings
+from copy import copy
+from pathlib import Path
+from typing import Any, Self
+
+from platformdirs import user_config_path, user_runtime_path
+
+from kvclient.contract.errors import DataStoreError
+
+DEFAULT_STORE = "data_store"
+MAX_SOCKET_PATH_BYTES = 107  # sun_path of unix(7) has 108 bytes, one of them for the closing NUL
+
+_SWITCH = {"1": True, "0": False, "yes": True, "no": False, "on": True, "off": False, "true": True, "false": False}
+_store_name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+
+def config_path() -> Path:
+    """Return the settings file, `~/.config/kvd/config.toml` where the platform has no other place."""
+    return user_config_path("kvd") / "config.toml"
+
+
+def read_config() -> dict[str, Any]:
+    """Return the settings file's content; empty if there is none. Raises `DataStoreError` if it is not TOML."""
+    path = config_path()
+    try:
+        text = path.read_text(encoding="utf-8")
+        import tomllib  # few have the file, and a short script should start fast
+
+        return tomllib.loads(text)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise DataStoreError(f"The settings file {path} cannot be read: {error}") from None
+
+
+def check_store_name(name: str) -> str:
+    """Return `name` if it can name files and systemd instances, else raise `DataStoreError`."""
+    if not _store_name.fullmatch(name):
+        raise DataStoreError(f"A store's name has letters, digits, '.', '_' and '-', and no '.' in front: {name!r}")
+    return name
+
+
+def default_endpoint(store: str) -> str:
+    """Return the endpoint of the daemon of `store` where none was configured. Raises `DataStoreError`."""
+    try:
+        with warnings.catch_warnings():
+            # Where XDG_RUNTIME_DIR is not set, as in a cron job, platformdirs warns, and finds the directory anyway.
+            warnings.simplefilter("ignore")
+            directory = user_runtime_path("kvd")
+    except OSError as error:  # another user's, say
+        raise DataStoreError(f"There is no directory for the socket: {error}") from None
+    return f"ipc://{directory / check_store_name(store)}.sock"
+
+
+def socket_path(endpoint: str) -> Path | None:
+    """Return an `ipc://` endpoint's path, None for another transport. Raises `DataStoreError` if it cannot be one."""
+    if "://" not in endpoint:
+        raise DataStoreError(f"An endpoint is an address such as ipc:///run/user/1000/kvd/work.sock, not {endpoint!r}.")
+    if endpoint.startswith("tcp://"):
+        return None
+    if not endpoint.startswith("ipc://"):
+        raise DataStoreError(f"An endpoint begins with ipc:// or tcp://: {endpoint!r}")
+    path = endpoint.removeprefix("ipc://")
+    if not path.startswith("/") or not Path(path).name or "\0" in path:
+        raise DataStoreError(
+            f"An ipc endpoint needs an absolute path of a socket, as in ipc:///run/user/1000/kvd/work.sock: {endpoint}"
+        )
+    if (size := len(os.fsencode(path))) > MAX_SOCKET_PATH_BYTES:
+        raise DataStoreError(
+            f"The socket path has {size} bytes and a Unix socket's can have {MAX_SOCKET_PATH_BYTES}: {path} "
+            "(choose a shorter one with the setting endpoint)."
+        )
+    return Path(path)
+
+
+def tcp_address(endpoint: str) -> tuple[str, int]:
+    """Return host and port of a `tcp://` endpoint. Raises `DataStoreError` if it cannot be one."""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    number = int(port) if port.isdecimal() and len(port) <= len("65535") else 0
+    try:
+        host.encode("idna")  # as the resolver will
+    except UnicodeError:
+        host = ""
+    if not host or not 1 <= number <= 65535:
+        raise DataStoreError(
+            f"A tcp endpoint needs a host and a port from 1 to 65535, as in tcp://127.0.0.1:7411: {endpoint}"
+        )
+    return host.strip("[]"), number
+
+
+def _autostart_is_on() -> bool:
+    """Return what `KVD_AUTOSTART` says. Raises `DataStoreError` if that is neither yes nor no."""
+    said = os.environ.get("KVD_AUTOSTART") or "1"
+    if (word := said.lower()) not in _SWITCH:
+        raise DataStoreError(f"KVD_AUTOSTART is one of {', '.join(_SWITCH)}, and not {said!r}.")
+    return _SWITCH[word]
+
+
+class Target:
+    """The daemon that a client talks to: its endpoint, and the store to start a daemon for if none listens there.
+
+    A given `endpoint` or `store` comes first, then `KVD_ENDPOINT` and `KVD_STORE`, then the settings file, then the
+    default; a variable that is empty is as good as none. A daemon is started only on a store's default endpoint: who
+    names an endpoint runs the daemon himself.
+    """
+
+    def __init__(self, store: str | None = None, endpoint: str | None = None, *, autostart: bool = True) -> None:
+        self.named_store = store
+        """What the caller asked for by name, if anything."""
+        config: dict[str, Any] = {}
+        if endpoint is None and store is None:
+            endpoint = os.environ.get("KVD_ENDPOINT") or None
+        if endpoint is None and store is None:
+            store = os.environ.get("KVD_STORE") or None
+            config = read_config()
+            endpoint = config.get("endpoint") if store is None else None
+        self.store = check_store_name(str(store or config.get("store") or DEFAULT_STORE))
+        self.endpoint = str(endpoint or default_endpoint(self.store))
+        self.socket = socket_path(self.endpoint)
+        self.autostart = autostart and endpoint is None and _autostart_is_on()
+
+    def without_autostart(self) -> Self:
+        """Return the same daemon, which is not started if it does not run."""
+        target = copy(self)
+        target.autostart = False
+        return target

@@ -1,0 +1,1 @@
+"""What kvctl and kvd show a person, and the streams that they show it on."""

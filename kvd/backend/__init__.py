@@ -1,0 +1,1 @@
+"""What keeps the data behind the server."""

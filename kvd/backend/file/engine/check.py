@@ -1,0 +1,188 @@
+"""Examining a data file without changing it: every commit verified, every damaged or suspicious place named.
+
+This is also what the test suite asks after each crash.
+"""
+
+import json
+import os
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kvclient.contract.errors import StoreCorruptError
+from kvd.backend.file.engine.conversion import plain_entries
+from kvd.backend.file.engine.format import Found, entries, unread
+from kvd.backend.file.engine.scan import Damage, is_ours, line_of, walk
+from kvd.lock import running_holder
+
+# While a daemon writes, the end of the file may look damaged for a moment: then it is looked at again.
+_SECOND_LOOKS, _SECOND_LOOK_SECONDS = 40, 0.05
+
+
+class Gap(NamedTuple):
+    """Damage, and what stands around it."""
+
+    damage: Damage
+    after: int
+    """Revision before it; 0 at the start of the file."""
+    before: int | None
+    """Revision of the commit after it; None at the end of the file."""
+
+    @property
+    def unacknowledged(self) -> bool:
+        """Whether it is but the torn tail that a crash left."""
+        return self.damage.torn and self.before is None
+
+    @property
+    def may_have_changed_keys(self) -> bool:
+        """Whether commits are lost that may have changed or deleted keys. Those of a compaction only add them."""
+        return not self.unacknowledged and self.after > 0 and (self.before is None or self.before > self.after)
+
+    def __str__(self) -> str:
+        if self.unacknowledged:
+            return f"{self.damage}, behind revision {self.after}: a crash left it, and it was never acknowledged"
+        if self.before is None:
+            return f"{self.damage}: all after revision {self.after} is lost"
+        if self.before <= self.after:
+            return f"{self.damage}: a part of what was compacted at revision {self.after}"
+        return f"{self.damage}: between revision {self.after} and revision {self.before}"
+
+
+@dataclass
+class Report:
+    """What was found in a file."""
+
+    path: Path
+    size: int
+    plain_keys: int | None = None
+    """Keys of a plain JSON file, which is converted when it is opened; None for a data file."""
+    keys: dict[str, int] = field(default_factory=dict)
+    """Live keys with the offset of the commit that has them, expired ones included."""
+    commits: int = 0
+    revision: int = 0
+    gaps: list[Gap] = field(default_factory=list)
+    suspicious: list[str] = field(default_factory=list)
+    """Places that are whole, and yet not as this program would have written them. No reason to repair."""
+    open_in: int | None = None
+    """Pid of the process that has the file open."""
+
+    @property
+    def sound(self) -> bool:
+        """Whether nothing is damaged."""
+        return not self.gaps
+
+    def doubtful(self) -> list[str]:
+        """Return the keys that a lost commit may have changed or deleted, so that an older value may be back."""
+        last = max((gap.damage.start for gap in self.gaps if gap.may_have_changed_keys), default=0)
+        return [key for key, start in self.keys.items() if start < last]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the report for a program."""
+        return {
+            "file": str(self.path),
+            "kind": "data file" if self.plain_keys is None else "plain JSON",
+            "sound": self.sound,
+            "bytes": self.size,
+            "keys": len(self.keys) if self.plain_keys is None else self.plain_keys,
+            "commits": self.commits,
+            "revision": self.revision,
+            "open_in": self.open_in,
+            "damage": [
+                {
+                    "start": gap.damage.start,
+                    "stop": gap.damage.stop,
+                    "line": gap.damage.line,
+                    "torn": gap.damage.torn,
+                    "after_revision": gap.after,
+                    "before_revision": gap.before,
+                    "keys": gap.damage.keys,
+                }
+                for gap in self.gaps
+            ],
+            "suspicious": self.suspicious,
+        }
+
+
+def check(path: Path) -> Report:
+    """Examine the file at `path`. Reads only, and may be called while a daemon has it open.
+
+    Raises `StoreCorruptError` if it is no data file, and `OSError` if it cannot be read.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        return examine(fd, path)
+    finally:
+        os.close(fd)
+
+
+def examine(fd: int, path: Path) -> Report:
+    """Examine an open file."""
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        raise StoreCorruptError(f"{path} is not a regular file.")
+    holder = running_holder(path)
+    report = Report(path, os.fstat(fd).st_size, open_in=holder if holder != os.getpid() else None)
+    if not is_ours(fd, path):
+        report.plain_keys = len(plain_entries(os.pread(fd, report.size, 0), path))
+        return report
+    for found, after in _look(fd, report):
+        if isinstance(found, Damage):
+            report.gaps.append(Gap(found, after, None))
+            continue
+        if report.gaps and report.gaps[-1].before is None:
+            report.gaps[-1] = report.gaps[-1]._replace(before=found.revision)
+        _take(fd, found, report)
+    return report
+
+
+def _look(fd: int, report: Report) -> Iterator[tuple[Found | Damage, int]]:
+    """Yield what `walk` does, with the revision before it.
+
+    What looks damaged while somebody writes is looked at again.
+    """
+    looks = _SECOND_LOOKS if report.open_in is not None else 0
+    position = 0
+    while True:
+        torn = None
+        for found in walk(fd, report.size, position, report.revision):
+            if isinstance(found, Damage) and looks > 0:
+                torn = found
+                break
+            yield found, report.revision
+            if isinstance(found, Found):
+                position = found.stop
+        if torn is None:
+            return
+        looks -= 1
+        time.sleep(_SECOND_LOOK_SECONDS)
+        report.size = os.fstat(fd).st_size
+
+
+def _take(fd: int, commit: Found, report: Report) -> None:
+    report.commits += 1
+    if commit.revision < report.revision:
+        report.suspicious.append(f"{_place(fd, commit.start)}: revision {commit.revision} after {report.revision}")
+    if unread(commit):
+        report.suspicious.append(f"{_place(fd, commit.start)}: a commit with bytes that are no entry")
+    report.revision = max(report.revision, commit.revision)
+    try:
+        changes = list(entries(commit))
+    except (ValueError, OverflowError) as error:
+        report.suspicious.append(f"{_place(fd, commit.start)}: a commit with entries that cannot be read: {error}")
+        return
+    for key, entry in changes:
+        if entry is None:
+            report.keys.pop(key, None)
+            continue
+        report.keys[key] = commit.start
+        at = entry.address - commit.body_at
+        try:
+            json.loads(commit.body[at : at + entry.length])
+        except (ValueError, RecursionError) as error:
+            report.suspicious.append(f"{_place(fd, entry.address)}: the value of {key!r} is not JSON: {error}")
+
+
+def _place(fd: int, position: int) -> str:
+    return f"byte {position} (line {line_of(fd, position)})"

@@ -1,0 +1,458 @@
+"""The JSON data file as an engine: an index in memory, commits appended in place, one at a time.
+
+Invariants kept here:
+- At every moment the file is one JSON object, with at least every commit in it whose `write` has returned.
+- `_end` is where the next commit goes; from there to the closing brace at `_size - 2` the file is spaces: at least one,
+  from the first commit on that is written to an open file.
+- A failed write leaves the file as it was before, or makes the engine refuse all further writes.
+- No byte is ever written at or behind `max_file_bytes`.
+"""
+
+import errno
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreFullError
+from kvd.backend.file.engine.compaction import Move
+from kvd.backend.file.engine.conversion import aside, convert, create, plain_entries
+from kvd.backend.file.engine.filesystem import look_around, resolve
+from kvd.backend.file.engine.format import (
+    AFTER_VALUE,
+    CLOSING,
+    HEADER,
+    MARKER_BYTES,
+    OPEN_END,
+    VALUE_AFTER,
+    VALUE_BEFORE,
+    Encoded,
+    encode_change,
+    encode_commit,
+    encode_outcomes,
+)
+from kvd.backend.file.engine.index import Index
+from kvd.backend.file.engine.interface import Commit, Compaction, DiskJob, EngineFailure, Entry, Put
+from kvd.backend.file.engine.load import Progress, load
+from kvd.backend.file.engine.scan import is_ours
+from kvd.backend.file.engine.snapshot import GROUP_BYTES, Snapshot, close_at, pwrite_all, pwrite_spread
+from kvd.backend.file.engine.watch import Watch
+from kvd.lock import Lock
+
+log = logging.getLogger(__name__)
+
+# The file grows by an eighth at a time, within these bounds. Overwriting spaces costs a fifth to a third less per
+# fdatasync than growing the file at each commit. And whenever it grows the closing brace moves, which a program that
+# has read the brace and not yet met the end of the file can see; jq, for one, works on what it has read in between. So
+# it should grow seldom. Larger steps would make the commit that grows it wait longer (1 MiB 1 to 3 ms, 4 MiB 13 ms).
+_LEAST_EXTENT_BYTES, _MOST_EXTENT_BYTES = 1 << 20, 4 << 20
+# What removals may use of a file that is full for everything else, as a share of max_file_bytes and at most.
+_RESERVE_SHARE, _RESERVE_BYTES = 16, 64 * 1024
+# What the remembered outcomes may use of a compacted file, as a share of max_file_bytes.
+_OUTCOMES_SHARE = 16
+# Upper bounds: an entry without its key and value, an outcome without its client.
+_ENTRY_BYTES, _OUTCOME_BYTES = 96, 48
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class JsonFile:
+    """The engine on one file. See `kvd.backend.file.engine.interface.Engine` for the methods."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        sync: str = "always",
+        max_file_bytes: int = 1 << 30,
+        progress: Progress = lambda _done, _size: None,
+    ) -> None:
+        """Lock, verify and index the file at `path`, which is created if there is none.
+
+        A tail that a crash tore is cut, with a warning. A plain JSON file is converted and the original kept.
+        A large file takes seconds, in which `progress` is called with the bytes done and all bytes.
+        Raises `StoreLockedError`, `StoreCorruptError` (with the place of the damage), or `DataStoreError` if the path
+        cannot be used.
+        """
+        self.path = resolve(path)
+        self._temporary = self.path.with_name(f"{self.path.name}.compacting")
+        self._sync_mode = sync
+        self._max_file_bytes = max_file_bytes
+        self._reserve = min(_RESERVE_BYTES, max_file_bytes // _RESERVE_SHARE)
+        self._lock: Lock | None = None
+        self._fd = -1
+        self._progress = progress
+        try:
+            self._lock = Lock(self.path, f"The data file {self.path}")
+            self._open()
+        except BaseException as error:
+            self._abandon()
+            if isinstance(error, OSError) and not isinstance(error, DataStoreError):
+                raise DataStoreError(f"The data file {self.path} cannot be opened: {error}") from None
+            raise
+
+    def _open(self) -> None:
+        self._temporary.unlink(missing_ok=True)
+        if not self.path.exists():
+            create(self.path, self._temporary)
+            log.info("created %s", self.path)
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        look_around(self._fd, self.path)
+        self._progress(0, os.fstat(self._fd).st_size)
+        if not is_ours(self._fd, self.path):
+            self._convert()
+        self._index = Index()
+        loaded = load(self._fd, self.path, self._index, self._progress)
+        os.fdatasync(self._fd)  # what a killed process had written may be in the page cache only
+        self._size = os.fstat(self._fd).st_size
+        self._end = loaded.end
+        self.revision = loaded.revision
+        self.outcomes = loaded.outcomes
+        self._durable_revision = loaded.revision
+        # An address is an offset plus the base of the file it is in; each compaction's file gets a base of its own, so
+        # that an address stays readable while the index is moved over.
+        self._base = 0
+        self._previous: tuple[int, int] | None = None
+        self._move: Move | None = None
+        self._watch = Watch(self.path, self._fd)
+        self._failed: str | None = None
+        self._unapplied: tuple[Encoded, int] | None = None
+        """A commit that is being written, or was and is not applied yet, and the size of the file before it."""
+        self._carried_bytes = 0
+
+    def _convert(self) -> None:
+        with open(self._fd, "rb", closefd=False) as file:
+            entries = plain_entries(file.read(), self.path)
+        kept = convert(self.path, entries, self._temporary, self._max_file_bytes)
+        os.close(self._fd)
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        log.warning("converted %s, a plain JSON file of %d keys; the original is %s", self.path, len(entries), kept)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def find(self, key: str) -> Entry | None:
+        return self._index.find(key)
+
+    def holds_any(self, keys: Collection[str]) -> bool:
+        return self._index.holds_any(keys)
+
+    def read(self, entry: Entry) -> bytes:
+        fd, offset = self._fd, entry.address - self._base
+        if offset < 0:
+            assert self._previous is not None
+            fd, offset = self._previous[0], entry.address - self._previous[1]
+        found = os.pread(fd, len(VALUE_BEFORE) + entry.length + len(VALUE_AFTER), offset - len(VALUE_BEFORE))
+        if not found.startswith(VALUE_BEFORE) or found[len(VALUE_BEFORE) + entry.length :] != VALUE_AFTER:
+            raise StoreCorruptError(
+                f"The data file {self.path} no longer holds a value that was in it: "
+                "another program cut it, or wrote to it, while it was open."
+            )
+        return found[len(VALUE_BEFORE) : -len(VALUE_AFTER)]
+
+    def expiring(self) -> Iterator[tuple[float, str]]:
+        return self._index.expiring()
+
+    # What fits.
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, the spaces kept for the next commits included."""
+        return self._size
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes of the file that hold live entries."""
+        return self._index.live_bytes
+
+    @property
+    def used_bytes(self) -> int:
+        """Bytes of the file up to the spaces kept for the next commits."""
+        return self._end + len(CLOSING)
+
+    @property
+    def reclaimable(self) -> int:
+        groups = 2 * self._index.live_bytes // GROUP_BYTES + 1
+        return max(0, self._end - len(HEADER) - self._index.live_bytes - groups * MARKER_BYTES - self._carried_bytes)
+
+    def cost(self, changes: dict[str, Put | None], client: str | None) -> int:
+        cost = len(changes) * _ENTRY_BYTES + (0 if client is None else len(client) * 4 + _OUTCOME_BYTES)
+        for key, put in changes.items():
+            cost += len(key) * 4
+            if put is not None:
+                cost += len(put.value)
+        if self._end + cost < self._max_file_bytes // 2:
+            return cost  # far from full, there is no need to be exact
+        lines = sum(len(encode_change(key, put)) for key, put in changes.items())
+        return lines + (0 if client is None else len(client) * 4 + _OUTCOME_BYTES)
+
+    def room(self, *, removing: bool) -> int:
+        reserve = 0 if removing else self._reserve
+        return self._max_file_bytes - len(OPEN_END) - self._end - MARKER_BYTES - reserve
+
+    # Commits.
+
+    def stage(self, commit: Commit) -> Encoded:
+        synced = self._durable_revision if self._durable_revision < self.revision else None
+        limit = self._max_file_bytes - len(OPEN_END)
+        encoded = encode_commit(commit, self._end, synced=synced)
+        if encoded.offset + len(encoded.data) > limit:
+            encoded = encode_commit(commit, self._end, synced=synced, aligned=False)
+            if encoded.offset + len(encoded.data) > limit:
+                raise full(self.path, self._max_file_bytes)
+        return encoded
+
+    def write(self, staged: Encoded) -> None:
+        if self._failed is not None:
+            raise EngineFailure(self._failed)
+        if self._unapplied is not None:  # its caller was interrupted
+            self._undo()
+        self._watch.glance()
+        stop = staged.offset + len(staged.data)
+        self._unapplied = staged, self._size
+        try:
+            if stop > self._size - len(OPEN_END):
+                self._extend(stop)
+            pwrite_all(self._fd, staged.data, staged.offset)
+            self._watch.expect(staged.data, staged.offset, size=self._size)
+        except OSError as error:
+            self._undo()
+            if error.errno not in _NO_SPACE:
+                raise self._fail("written to", error) from None
+            raise StoreFullError(
+                f"The disk of {self.path} is full ({error.strerror}). Nothing was changed; "
+                "writing resumes when there is room."
+            ) from None
+        except BaseException:
+            self._undo()
+            raise
+        if self._sync_mode == "always":
+            self.sync()
+
+    def _extend(self, stop: int) -> None:
+        """Move the closing brace so that a commit can end at `stop`; by a whole extent where there is room for it."""
+        needed = stop + len(OPEN_END)
+        extent = min(max(_LEAST_EXTENT_BYTES, self._size // 8), _MOST_EXTENT_BYTES)
+        wanted = min(max(needed, self._size + extent), self._max_file_bytes)
+        brace = self._size - len(CLOSING)
+        for size in (wanted, needed):
+            try:
+                pwrite_spread(self._fd, b" " * (size - len(CLOSING) - brace) + CLOSING, brace)
+            except OSError as error:
+                if error.errno not in _NO_SPACE or size == needed:
+                    raise
+                self._restore_size()
+            else:
+                self._size = size
+                return
+
+    def _restore_size(self) -> None:
+        os.pwrite(self._fd, CLOSING, self._size - len(CLOSING))
+        os.ftruncate(self._fd, self._size)
+
+    def _undo(self) -> None:
+        """Bring the file back to what it was before `write`: as long, and spaces from the last commit on."""
+        assert self._unapplied is not None
+        staged, size = self._unapplied
+        self._size = size
+        kept = size - len(CLOSING)
+        try:
+            if (overwritten := min(staged.offset + len(staged.data), kept) - staged.offset) > 0:
+                pwrite_all(self._fd, b" " * overwritten, staged.offset)
+            self._restore_size()
+            self._watch.expect(b"", kept, size=size)
+            self._unapplied = None
+        except OSError as error:
+            raise self._fail("restored", error) from None
+
+    def apply(self, staged: Encoded) -> None:
+        commit = staged.commit
+        put_entry, after = self._index.put, AFTER_VALUE - self._base
+        for (key, put), (line_end, size) in zip(commit.changes.items(), staged.lines, strict=True):
+            if put is None:
+                self._index.remove(key)
+            else:
+                value, revision, expires_at = put
+                length = len(value)
+                put_entry(key, line_end - after - length, length, revision, expires_at, size)
+        if self._move is not None:
+            self._move.added.update(key for key, put in commit.changes.items() if put is not None)
+        self._end = staged.offset + len(staged.data)
+        self._unapplied = None
+        self.revision = commit.revision
+        if self._sync_mode == "always":
+            self._durable_revision = commit.revision
+
+    def sync(self) -> None:
+        if self._failed is not None:
+            raise EngineFailure(self._failed)
+        revision = self.revision
+        if self._sync_mode != "always" and revision == self._durable_revision:
+            return
+        try:
+            os.fdatasync(self._fd)
+        except OSError as error:
+            # The kernel may have dropped the pages and would report success the next time: never try again.
+            raise self._fail("synced to disk", error) from None
+        if self._sync_mode != "always":
+            self._durable_revision = revision
+
+    def _fail(self, what: str, error: OSError) -> EngineFailure:
+        self._failed = (
+            f"The data file {self.path} could not be {what}: {error}. What is on disk shows at the next start."
+        )
+        return EngineFailure(self._failed)
+
+    # Upkeep.
+
+    def verify(self) -> None:
+        self._watch.verify()
+
+    def compact(self, now: float, outcomes: dict[str, tuple[int, int]]) -> Compaction:
+        if self._move is not None:
+            return
+        # A file may have more bytes than a limit that was lowered since.
+        new_base = self._base + max(self._size, self._max_file_bytes)
+        self._temporary.unlink(missing_ok=True)
+        carried = self._affordable(outcomes)
+        before, started = self._size, time.monotonic()
+        move = self._move = Move(
+            self._index,
+            temporary=self._temporary,
+            old_fd=self._fd,
+            old_base=self._base,
+            start=self._end,
+            new_base=new_base,
+            revision=self.revision,
+        )
+        try:
+            move.snapshot.resemble(self._fd)
+            yield from move.copy_entries(self.read, now, carried)
+            yield from move.copy_tail(lambda: self._end)
+            self._watch.expect_replacement(move.snapshot.fd)
+            yield DiskJob(self._publish, alone=True)
+        except BaseException:
+            self._move = None
+            self._watch.expect_replacement(None)
+            if self._failed is None and _lies_at(self.path, move.snapshot.fd):  # interrupted behind the rename
+                self._failed = (
+                    f"The compaction of {self.path} was interrupted. What is on disk shows at the next start."
+                )
+            move.snapshot.discard()
+            raise
+        self._previous = (self._fd, self._base)
+        self._fd, self._base = move.snapshot.fd, new_base
+        self._end = move.snapshot.end
+        self._size = self._end + len(CLOSING)
+        self._unapplied = None
+        self._carried_bytes = len(encode_outcomes(carried))
+        self._durable_revision = self.revision
+        self._watch.follow(self._fd, self._size)
+        yield from move.move_index()
+        self._move = None
+        yield DiskJob(self._close_previous, alone=False)
+        log.info(
+            "compacted %s from %d to %d bytes in %.1f s", self.path, before, self._size, time.monotonic() - started
+        )
+
+    def _close_previous(self) -> None:
+        """Close the file that was compacted. Of a gigabyte, freeing its cached pages and its blocks takes long."""
+        assert self._previous is not None
+        os.close(self._previous[0])
+        self._previous = None
+
+    def _affordable(self, outcomes: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+        """Return the latest of the outcomes, as many as may take their share of a small file."""
+        kept = list(outcomes.items())
+        while len(encode_outcomes(dict(kept))) > self._max_file_bytes // _OUTCOMES_SHARE:
+            kept = kept[len(kept) // 2 + 1 :]
+        return dict(kept)
+
+    def _publish(self) -> None:
+        assert self._move is not None
+        self._watch.verify()
+        try:
+            self._move.publish(self.path, self._end, self._max_file_bytes)
+        except OSError as error:
+            if _lies_at(self.path, self._move.snapshot.fd):
+                raise self._fail("put in place for good", error) from None
+            raise
+
+    def rescue(self, alive: Callable[[], None]) -> str:
+        target = aside(self.path, "rescued")
+        snapshot = Snapshot(target, self.revision)
+        lost = 0
+        try:
+            for key in self._index.keys():  # noqa: SIM118  # a copy
+                alive()
+                entry = self._index.find(key)
+                assert entry is not None
+                try:
+                    value = self.read(entry)
+                    json.loads(value)
+                except (StoreCorruptError, OSError, ValueError, RecursionError):
+                    lost += 1
+                else:
+                    snapshot.add(key, Put(value, entry.revision, entry.expires_at))
+            snapshot.finish({})
+            snapshot.close_object()
+            snapshot.publish(target)
+        except BaseException:
+            snapshot.discard()
+            raise
+        os.close(snapshot.fd)
+        log.error("saved %d keys to %s (%d could no longer be read)", len(self._index) - lost, target, lost)
+        return str(target)
+
+    def close(self) -> None:
+        """Trim the file to its commits, make it durable and free the lock. Does nothing the second time."""
+        if self._fd < 0:
+            return
+        try:
+            if self._failed is None:
+                self._trim()
+        finally:
+            self._abandon()
+
+    def _trim(self) -> None:
+        try:
+            self._watch.verify()
+        except StoreCorruptError:
+            return
+        try:
+            close_at(self._fd, self._end, self._size)
+            os.fsync(self._fd)
+        except OSError as error:
+            raise self._fail("closed", error) from None
+
+    def abandon(self) -> None:
+        """Close without touching the file: for a child process that inherited it."""
+        self._abandon()
+
+    def _abandon(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if hasattr(self, "_watch"):
+            self._watch.close()
+        if getattr(self, "_previous", None) is not None:
+            os.close(self._previous[0])  # type: ignore[index]
+            self._previous = None
+        if self._lock is not None:
+            self._lock.release()
+
+
+def _lies_at(path: Path, fd: int) -> bool:
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except OSError:
+        return False
+
+
+def full(path: Path, max_file_bytes: int) -> StoreFullError:
+    """Return the error for a write that would take the file past its limit."""
+    return StoreFullError(
+        f"The data file {path} would pass its limit of {max_file_bytes} bytes (setting max_file_bytes), "
+        "also without what is expired and deleted. Nothing was changed."
+    )

@@ -1,0 +1,143 @@
+"""Writing a new data file from entries: for compaction, conversion, repair and rescue."""
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from kvd.backend.file.engine.format import AFTER_VALUE, CLOSING, HEADER, encode_commit
+from kvd.backend.file.engine.interface import Commit, Put
+
+# Entries share a commit up to this size: small enough that a bad disk block costs few of them, large enough that the
+# marker adds less than 1 %.
+GROUP_BYTES = 8192
+# More than a file is ever grown by. What is longer than this is no spaces, but what a damaged file ends with.
+_MOST_SPACES = 16 << 20
+_BUFFER_BYTES = 256 * 1024
+
+
+class Snapshot:
+    """A data file being written at a path of its own, to be renamed into place by whoever asked for it."""
+
+    def __init__(self, path: Path, revision: int) -> None:
+        """Create `path`, which must not exist. Every commit in it gets `revision`."""
+        self.path = path
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._revision = revision
+        self._changes: dict[str, Put | None] = {}
+        self._group_bytes = 0
+        self._buffer = [HEADER]
+        self._written = 0
+        self.end = len(HEADER)
+        self.placed: list[int] = []
+        """Offsets of the values of the groups that `add` and `flush` have completed since they were last taken."""
+
+    def resemble(self, fd: int) -> None:
+        """Take over owner and permissions of the file that it is to replace."""
+        found, own = os.fstat(fd), os.fstat(self.fd)
+        mode = stat.S_IMODE(found.st_mode)
+        if (found.st_uid, found.st_gid) != (own.st_uid, own.st_gid):
+            try:
+                os.fchown(self.fd, found.st_uid, found.st_gid)
+            except PermissionError:  # a group that is not ours, say: then ours gets no rights by it
+                mode &= ~stat.S_IRWXG
+        os.fchmod(self.fd, mode)
+
+    def add(self, key: str, put: Put) -> None:
+        """Add an entry. Keys must not repeat."""
+        self._changes[key] = put
+        self._group_bytes += len(put.value) + len(key) + 64
+        if self._group_bytes >= GROUP_BYTES:
+            self._close_group({})
+
+    def _close_group(self, outcomes: dict[str, tuple[int, int]]) -> None:
+        encoded = encode_commit(Commit(self._revision, self._changes, outcomes), self.end, aligned=False)
+        self._buffer.append(encoded.data)
+        self.placed += [
+            line_end - AFTER_VALUE - (0 if put is None else len(put.value))
+            for (line_end, _), put in zip(encoded.lines, self._changes.values(), strict=True)
+        ]
+        self.end += len(encoded.data)
+        self._changes = {}
+        self._group_bytes = 0
+        if self.end - self._written >= _BUFFER_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        data = b"".join(self._buffer)
+        self._buffer = []
+        pwrite_all(self.fd, data, self._written)
+        self._written += len(data)
+
+    def finish(self, outcomes: dict[str, tuple[int, int]]) -> None:
+        """Write all that was added, and a last commit with `outcomes`. The file has no closing brace yet."""
+        self._close_group(outcomes)
+        self._flush()
+
+    def close_object(self) -> None:
+        """Write the closing brace."""
+        pwrite_all(self.fd, CLOSING, self.end)
+
+    def publish(self, target: Path) -> None:
+        """Make the snapshot durable and put it in the place of `target`; then it is there whole, or not at all."""
+        os.fdatasync(self.fd)
+        os.rename(self.path, target)
+        sync_directory(target)
+
+    def discard(self) -> None:
+        """Close and remove it."""
+        os.close(self.fd)
+        self.path.unlink(missing_ok=True)
+
+
+def pwrite_all(fd: int, data: bytes, offset: int) -> None:
+    """Write all of `data`; a short write is continued, so that its reason surfaces as an `OSError`."""
+    written = os.pwrite(fd, data, offset)
+    while written < len(data):
+        written += os.pwrite(fd, memoryview(data)[written:], offset + written)
+
+
+def pwrite_spread(fd: int, data: bytes, offset: int) -> None:
+    """Do as `pwrite_all`, for a place that will be overwritten bit by bit.
+
+    The kernel caches what is written at once in as large a folio as it can, and goes through all the blocks of a folio
+    for each later write and sync of one of them. By way of sendfile, still in one call, it is 64 KiB at a time.
+    """
+    try:
+        source = os.memfd_create("kvd")
+    except OSError:  # no descriptor is left, or it is forbidden
+        pwrite_all(fd, data, offset)
+        return
+    try:
+        with open(source, "wb", closefd=False) as file:
+            file.write(data)
+        os.lseek(fd, offset, os.SEEK_SET)
+        sent = 0
+        while sent < len(data):
+            sent += os.sendfile(fd, source, sent, len(data) - sent)
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        pwrite_all(fd, data, offset)  # the file system takes nothing this way
+    finally:
+        os.close(source)
+
+
+def close_at(fd: int, end: int, size: int) -> None:
+    """Close the object at `end` of a file of `size` bytes and cut what follows; between the two that is spaces.
+
+    All before that is durable first: to those who open the file, its end will say so.
+    """
+    os.fdatasync(fd)
+    spaces = size - end - len(CLOSING)
+    pwrite_all(fd, CLOSING + b" " * (spaces if spaces < _MOST_SPACES else 0), end)
+    os.ftruncate(fd, end + len(CLOSING))
+
+
+def sync_directory(path: Path) -> None:
+    """Make the creation, renaming or removal of `path` durable."""
+    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
