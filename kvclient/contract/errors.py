@@ -19,6 +19,7 @@ __all__ = [
     "KeyTooLongError",
     "RequestError",
     "RequestTimeoutError",
+    "RevisionGoneError",
     "RevisionMismatchError",
     "StoreCorruptError",
     "StoreFullError",
@@ -28,18 +29,22 @@ __all__ = [
 
 
 class DataStoreError(Exception):
-    """Base of all errors of kvd. `str(error)` is one line for a person; `error.keys` names the keys it is about."""
+    """Base of all errors of kvd. `str(error)` is one line for a person; `error.keys` names the keys it is about.
 
-    def __init__(self, message: str, keys: Iterable[str] = ()) -> None:
+    `error.index` tells which operation of a `batch` was refused, counted from 0; it is None for anything else.
+    """
+
+    def __init__(self, message: str, keys: Iterable[str] = (), index: int | None = None) -> None:
         super().__init__(message)
         self.message = message
         self.keys = tuple(keys)
+        self.index = index
 
     def __str__(self) -> str:  # KeyError would show the message in quotes
         return self.message
 
-    def __reduce__(self) -> tuple[type["DataStoreError"], tuple[str, tuple[str, ...]]]:
-        return type(self), (self.message, self.keys)
+    def __reduce__(self) -> tuple[type["DataStoreError"], tuple[str, tuple[str, ...], int | None]]:
+        return type(self), (self.message, self.keys, self.index)
 
 
 # What the store holds speaks against the operation.
@@ -55,6 +60,10 @@ class KeyNotFoundError(DataStoreError, KeyError):
 
 class RevisionMismatchError(DataStoreError):
     """The key is not at the revision that the operation was conditioned on."""
+
+
+class RevisionGoneError(DataStoreError):
+    """The changes since the revision that a watch asked for are no longer all kept. The message says which are."""
 
 
 # What was asked for is invalid, whatever the store holds.

@@ -1,0 +1,53 @@
+"""stats: what the daemon has done since it started."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kvclient.contract.operations.declaration import Reply, Request
+
+
+class StatsFields(BaseModel):
+    """Counters since the start of the daemon, and how much there is now."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    uptime: Annotated[float, Field(description="Seconds.")]
+    operations: Annotated[dict[str, int], Field(description="Requests carried out, by operation.")]
+    errors: Annotated[dict[str, int], Field(description="Requests refused, by error.")]
+    hits: Annotated[int, Field(description="Reads of a key that was there.")]
+    misses: Annotated[int, Field(description="Reads of a key that was not.")]
+    commits: int
+    committed: Annotated[int, Field(description="Operations in these commits.")]
+    sync_seconds: Annotated[float, Field(description="Time spent writing and syncing commits.")]
+    compactions: int
+    expired: Annotated[int, Field(description="Keys that expired.")]
+    released: Annotated[int, Field(description="Ephemeral keys whose process ended.")]
+    events: Annotated[int, Field(description="Events told to watchers.")]
+    keys: int
+    expiring: Annotated[int, Field(description="Keys with a TTL.")]
+    ephemeral: Annotated[int, Field(description="Keys bound to a process.")]
+    revision: int
+    file_bytes: int
+    live_bytes: int
+    garbage_bytes: Annotated[int, Field(description="What a compaction would free.")]
+    free_bytes: Annotated[int, Field(description="What the file may still grow by.")]
+    peers: int
+    watchers: int
+
+
+class StatsReply(Reply):
+    """The reply to stats."""
+
+    stats: StatsFields
+
+
+class Stats(Request):
+    """Tell what the daemon has done since it started, and how much there is now."""
+
+    does = "control"
+    needs = ()
+    concerns = "nothing"
+    reply = StatsReply
+
+    op: Literal["stats"]

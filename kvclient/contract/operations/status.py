@@ -1,0 +1,63 @@
+"""status: what the daemon is and does."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from kvclient.contract.operations.declaration import Reply, Request
+
+
+class LimitFields(BaseModel):
+    """The limits in force: the settings of the same names."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    max_key_length: int
+    max_value_bytes: int
+    max_request_bytes: int
+    max_batch: int
+    max_file_bytes: int
+
+
+class StatusFields(BaseModel):
+    """What a daemon tells of itself."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    pid: int
+    version: str
+    python: str
+    endpoint: str
+    backend: Annotated[str, Field(description="What keeps the data.")]
+    file: str
+    file_bytes: Annotated[
+        int, Field(description="Size of the data file, bytes of white space kept for the next commits included.")
+    ]
+    live_bytes: Annotated[int, Field(description="Bytes of the file that hold live keys.")]
+    max_file_bytes: int
+    keys: Annotated[int, Field(description="Live keys, and expired ones whose removal is not recorded yet.")]
+    revision: int
+    sync: Literal["always", "interval", "never"]
+    compacting: bool
+    uptime: Annotated[float, Field(description="Seconds.")]
+    limits: LimitFields
+    peers: Annotated[int, Field(description="Connections.")]
+    watchers: Annotated[int, Field(description="Watches that wait for a change.")]
+    refusing: Annotated[str | None, Field(description="Why all changes are refused; absent if they are not.")] = None
+
+
+class StatusReply(Reply):
+    """The reply to status."""
+
+    status: StatusFields
+
+
+class Status(Request):
+    """Tell what the daemon is doing and on which file."""
+
+    does = "control"
+    needs = ()
+    concerns = "nothing"
+    reply = StatusReply
+
+    op: Literal["status"]
