@@ -24,6 +24,7 @@ __all__ = [
     "StoreCorruptError",
     "StoreFullError",
     "StoreLockedError",
+    "TooManyWatchersError",
     "ValueTooLargeError",
 ]
 
@@ -91,6 +92,10 @@ class InvalidTTLError(DataStoreError, ValueError):
 
 class BatchTooLargeError(DataStoreError):
     """A batch has more operations than `max_batch`."""
+
+
+class TooManyWatchersError(DataStoreError):
+    """As many watches wait as the daemon allows (setting max_watchers)."""
 
 
 class RequestError(DataStoreError):

@@ -1,1 +1,105 @@
-"""What keeps the data behind the server."""
+"""The seam between the server and what keeps the data.
+
+A backend takes requests that were parsed and answers each through its asker, at once or later. It has revisions,
+atomicity and events of its own; where it keeps its data, and how, nobody else asks.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from kvd.backend.asking import Asker
+from kvd.backend.feed import Event
+
+Told = Callable[[list[Event]], None]
+
+
+class Backend(Protocol):
+    """Carries out operations. Every method is called from the loop's thread, and none of them waits."""
+
+    fd: int
+    """Becomes readable when `work` has something to do."""
+    failure: Exception | None
+    """Why the daemon has to end."""
+
+    @property
+    def revision(self) -> int:
+        """The store's revision: that of the last change that is visible."""
+        ...
+
+    @property
+    def refusing(self) -> Exception | None:
+        """Why all changes are refused; None if they are not."""
+        ...
+
+    def read(self, request: Any, asker: Asker) -> None:
+        """Answer a request that changes nothing. Raises `DataStoreError` for one that is refused at once."""
+        ...
+
+    def submit(self, request: Any, asker: Asker, size: int) -> None:
+        """Have a change carried out in one of the next groups; `size` is the bytes that it takes meanwhile."""
+        ...
+
+    def compact(self) -> None:
+        """Start to free the space of what is gone. Raises `DataStoreError` where that is not done by request."""
+        ...
+
+    def tell(self, told: Told | None) -> None:
+        """Call `told` with the events of every commit from now on; None: do not."""
+        ...
+
+    @property
+    def told_from(self) -> int:
+        """The revision after which `history` knows all events."""
+        ...
+
+    def history(self, after: int) -> Iterator[Event | None]:
+        """Yield the events of revisions above `after`, in their order, up to the present one; None between steps.
+
+        Raises `RevisionGoneError` if they are no longer all known.
+        """
+        ...
+
+    # For the loop.
+
+    @property
+    def accepts(self) -> bool:
+        """Whether more requests should be received now."""
+        ...
+
+    @property
+    def busy(self) -> bool:
+        """Whether another thread is at work, which wants the interpreter."""
+        ...
+
+    @property
+    def gathering(self) -> bool:
+        """Whether changes are queued and the loop should see who else has some before it calls `work`."""
+        ...
+
+    @property
+    def queued(self) -> bool:
+        """Whether changes are queued."""
+        ...
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something that was asked for is not answered yet."""
+        ...
+
+    def work(self, *, stopping: bool) -> float:
+        """Do what is due, and return in how many seconds to call again. Raises `failure`."""
+        ...
+
+    def close(self) -> None:
+        """Leave everything tidy. Nothing is unfinished, unless there was a failure."""
+        ...
+
+    # For people.
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the status tells of the backend."""
+        ...
+
+    def statistics(self) -> dict[str, Any]:
+        """Return what the statistics tell of the backend."""
+        ...

@@ -1,0 +1,45 @@
+"""What list means."""
+
+from itertools import islice
+
+from kvclient.contract.operations.list import List
+from kvd.backend.file.store.keys import Keys
+from kvd.backend.file.store.replies import Answer, Steps, array, entry_fields
+
+MOST_ENTRIES, MOST_BYTES = 1000, 1 << 20
+"""On a page, whatever was asked for: some milliseconds' work."""
+
+
+def list_page(keys: Keys, request: List) -> Answer:
+    """Return a page, which is one moment. Keys that are gone, of which there may be many, are passed over in steps."""
+    return _page(keys, request)
+
+
+def _page(keys: Keys, request: List) -> Steps:
+    after = request.after
+    limit = min(request.limit, MOST_ENTRIES)
+    while True:
+        entries: list[bytes] = []
+        size = seen = 0
+        now = keys.clock()
+        for key in islice(keys.order.behind(request.prefix, after), MOST_ENTRIES + 1):
+            entry = keys.live(key, now)
+            if len(entries) == limit or size >= MOST_BYTES or seen == MOST_ENTRIES:
+                return _reply(entries, more=True) if entries else (yield from _go_on(keys, request, after))
+            seen += 1
+            after = key
+            if entry is not None:
+                value = keys.value(key, entry) if request.values else None
+                entries.append(entry_fields(key, entry, keys.owners.of(key), value))
+                size += entry.length if request.values else 0
+        return _reply(entries, more=False)
+
+
+def _go_on(keys: Keys, request: List, after: str) -> Steps:
+    yield
+    request.after = after
+    return (yield from _page(keys, request))
+
+
+def _reply(entries: list[bytes], *, more: bool) -> bytes:
+    return b'{"ok":true,"entries":%s,"more":%s}' % (array(entries), b"true" if more else b"false")
