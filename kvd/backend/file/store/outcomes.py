@@ -7,6 +7,7 @@ because nobody has heard the first.
 """
 
 from kvclient.contract.errors import DataStoreError, RequestError
+from kvd.backend.file.engine.interface import Outcome
 
 MOST_CLIENTS = 1024
 """Clients remembered; of more, those heard of last. A client's retry comes within seconds, so this must not be less
@@ -32,8 +33,9 @@ def recall(latest: tuple[int, Result] | None, client: str, number: int) -> Resul
 class Outcomes:
     """The latest outcome of each client, in the order in which they were heard of."""
 
-    def __init__(self, durable: dict[str, tuple[int, int]]) -> None:
-        self._latest: dict[str, tuple[int, Result]] = dict(list(durable.items())[-MOST_CLIENTS:])
+    def __init__(self, durable: dict[str, Outcome]) -> None:
+        latest = list(durable.items())[-MOST_CLIENTS:]
+        self._latest: dict[str, tuple[int, Result]] = {c: (known.number, known.revision) for c, known in latest}
 
     def latest(self, client: str) -> tuple[int, Result] | None:
         """Return number and outcome of the client's latest request, None if nothing is known of it."""
@@ -46,9 +48,9 @@ class Outcomes:
         if len(self._latest) > MOST_CLIENTS:
             del self._latest[next(iter(self._latest))]
 
-    def durable(self) -> dict[str, tuple[int, int]]:
+    def durable(self) -> dict[str, Outcome]:
         """Return the successes."""
-        return {c: (number, result) for c, (number, result) in self._latest.items() if isinstance(result, int)}
+        return {c: Outcome(number, result) for c, (number, result) in self._latest.items() if isinstance(result, int)}
 
 
 def split_id(request_id: str) -> tuple[str, int]:

@@ -19,7 +19,7 @@ from kvclient.contract.errors import (
     StoreFullError,
 )
 from kvclient.contract.rules import all_valid, check_key, check_ttl, check_value_size, summary
-from kvd.backend.file.engine.interface import NEVER, Commit, Compaction, Engine, Entry, Put
+from kvd.backend.file.engine.interface import NEVER, Commit, Compaction, Engine, Entry, Outcome, Put, Removal
 from kvd.backend.file.store.expiry import Expiry, is_expired
 from kvd.backend.file.store.operations import Create, Delete, Operation, Sweep
 from kvd.backend.file.store.outcomes import Outcomes, Result, recall, split_id
@@ -47,7 +47,7 @@ class Group:
 
     results: list[Result] = field(default_factory=list)
     """Of the operations that were decided, in their order. The others wait for a compaction."""
-    changes: dict[str, Put | None] = field(default_factory=dict)
+    changes: dict[str, Put | Removal] = field(default_factory=dict)
     durable: dict[str, tuple[int, int]] = field(default_factory=dict)
     heard: dict[str, tuple[int, Result]] = field(default_factory=dict)
     swept: list[tuple[float, str]] = field(default_factory=list)
@@ -111,7 +111,9 @@ class Store:
                 # It may be remembered for long, and its traceback would keep all of this call alive.
                 group.results.append(error.with_traceback(None))
         if group.revision != self._engine.revision:
-            group.staged = self._engine.stage(Commit(group.revision, group.changes, group.durable))
+            outcomes = {client: Outcome(*outcome) for client, outcome in group.durable.items()}
+            commit = Commit(group.revision, now, list(group.changes.items()), outcomes)
+            group.staged = self._engine.stage(commit)
         return group
 
     def _decide_once(self, operation: Operation, group: Group, now: float) -> Result:
@@ -146,7 +148,7 @@ class Store:
             case Sweep():
                 changes = self._sweep(operation, group, now)
         if changes:
-            cost = self._engine.cost(changes, client)
+            cost = self._engine.cost(list(changes.items()), client)
             try:
                 self._check_room(cost, group, now, removing=not isinstance(operation, Create))
             except (_Waits, StoreFullError):
@@ -161,7 +163,7 @@ class Store:
             group.revision += 1
         return group.revision
 
-    def _create(self, operation: Create, group: Group, now: float) -> dict[str, Put | None]:
+    def _create(self, operation: Create, group: Group, now: float) -> dict[str, Put | Removal]:
         ttl = check_ttl(operation.ttl)
         if len(operation.items) > self._limits.max_batch:
             raise BatchTooLargeError(
@@ -172,7 +174,7 @@ class Store:
         expires_at = NEVER if ttl is None else now + ttl
         group.expires = group.expires or ttl is not None
         revision = group.revision + 1
-        changes: dict[str, Put | None] = {}
+        changes: dict[str, Put | Removal] = {}
         for key, value in operation.items.items():
             changes[key] = Put(value, revision, expires_at)
         return changes
@@ -200,13 +202,13 @@ class Store:
         if problems:
             raise summary(problems)
 
-    def _delete(self, operation: Delete, group: Group, now: float) -> dict[str, Put | None]:
+    def _delete(self, operation: Delete, group: Group, now: float) -> dict[str, Put | Removal]:
         if not self._exists(operation.key, group, now):
             raise self._not_found(operation.key)
-        return {operation.key: None}
+        return {operation.key: Removal(group.revision + 1)}
 
-    def _sweep(self, operation: Sweep, group: Group, now: float) -> dict[str, Put | None]:
-        changes: dict[str, Put | None] = {}
+    def _sweep(self, operation: Sweep, group: Group, now: float) -> dict[str, Put | Removal]:
+        changes: dict[str, Put | Removal] = {}
         for _ in range(2 * operation.most):  # many may be stale
             if len(changes) == operation.most or (due := self._expiry.due(now)) is None:
                 break
@@ -215,12 +217,12 @@ class Store:
             if entry is not None and entry.expires_at == expires_at:
                 group.swept.append(due)
                 if key not in group.changes:
-                    changes[key] = None
+                    changes[key] = Removal(group.revision + 1, "expired")
         return changes
 
     def _exists(self, key: str, group: Group, now: float) -> bool:
         if key in group.changes:
-            return group.changes[key] is not None
+            return isinstance(group.changes[key], Put)
         entry = self._engine.find(key)
         return entry is not None and not is_expired(entry, now)
 
@@ -265,12 +267,12 @@ class Store:
         if self._expiry.overgrown():
             self._expiry = Expiry(self._engine.expiring())
 
-    def _note_expiry(self, changes: dict[str, Put | None]) -> None:
+    def _note_expiry(self, changes: dict[str, Put | Removal]) -> None:
         for key, put in changes.items():
             before = self._engine.find(key)
             if before is not None and before.expires_at != NEVER:
                 self._expiry.discard()
-            if put is not None and put.expires_at != NEVER:
+            if isinstance(put, Put) and put.expires_at != NEVER:
                 self._expiry.add(key, put.expires_at)
 
     def fail(self, group: Group) -> None:
