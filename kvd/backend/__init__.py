@@ -18,8 +18,6 @@ class Backend(Protocol):
 
     fd: int
     """Becomes readable when `work` has something to do."""
-    failure: Exception | None
-    """Why the daemon has to end."""
 
     @property
     def revision(self) -> int:

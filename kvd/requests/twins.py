@@ -75,14 +75,12 @@ def _bounds(metadata: list[Any]) -> dict[str, Any]:
 TWINS: dict[str, type[msgspec.Struct]] = {op: _twin(model) for op, model in OPERATIONS.items()}
 """By operation."""
 
-_members = {model: twin for model, twin in zip(OPERATIONS.values(), TWINS.values(), strict=True)}
+_members = dict(zip(OPERATIONS.values(), TWINS.values(), strict=True))
 
 read_request = cast("Any", msgspec.json.Decoder(Union[tuple(TWINS.values())])).decode  # noqa: UP007
 """Parse a frame. The request has the attributes of the model that it is the twin of."""
-read_members = cast(
-    "Any",
-    msgspec.json.Decoder(list[Union[tuple(_members[model] for model in get_args(Member))]]),  # noqa: UP007
-).decode
+_member: Any = Union[tuple(_members[model] for model in get_args(Member))]  # noqa: UP007
+read_members = cast("Any", msgspec.json.Decoder(list[_member])).decode
 """Parse the operations of a batch."""
 read_items = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 read_keys = msgspec.json.Decoder(list[str]).decode

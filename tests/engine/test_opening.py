@@ -19,6 +19,9 @@ def path(tmp_path):
     return tmp_path / "store.json"
 
 
+TIME = 1_800_000_000.0
+
+
 def write(path, *commits):
     """Write a file of commits given as revision, key and `synced`; None is damage."""
     data = HEADER
@@ -28,7 +31,7 @@ def write(path, *commits):
             continue
         revision, key, synced = commit
         data += encode_commit(
-            Commit(revision, {key: Put(b"1", revision, NEVER)}, {}), len(data), synced=synced, aligned=False
+            Commit(revision, TIME, [(key, Put(b"1", revision, NEVER))], {}), len(data), synced=synced, aligned=False
         ).data
     path.write_bytes(data + OPEN_END)
 
@@ -41,8 +44,8 @@ def test_a_torn_tail_is_cut_and_named(path, caplog):
 
     assert {"a": 1} == found
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "an unfinished commit at byte 114 (line 3)" in record.message
-    assert f"cutting {size - 114} bytes behind revision 1" in record.message
+    assert "an unfinished commit at byte 136 (line 3)" in record.message
+    assert f"cutting {size - 136} bytes behind revision 1" in record.message
     assert_sound(path)
 
 
@@ -53,7 +56,7 @@ def test_damage_before_whole_commits_is_refused_and_named(path):
     with pytest.raises(StoreCorruptError) as caught:
         contents(path)
 
-    assert "damage at byte 114 (line 3)" in str(caught.value)
+    assert "damage at byte 136 (line 3)" in str(caught.value)
     assert f"'kvd repair {path}'" in str(caught.value)
     assert ("lost",) == caught.value.keys
     assert before == path.read_bytes()
@@ -84,13 +87,13 @@ def test_only_the_closing_brace_is_missing(path):
 
 def test_a_file_of_a_later_version_is_left_alone(path):
     """What a later version wrote is neither taken for damage nor for a plain JSON file."""
-    body = b'"kvd":2}'
+    body = b'"kvd":3}'
     path.write_bytes(b'{"":{"crc":"%08x",%s\n}\n' % (zlib.crc32(body), body))
     before = path.read_bytes()
 
-    with pytest.raises(StoreCorruptError, match="format 2"):
+    with pytest.raises(StoreCorruptError, match="format 3"):
         contents(path)
-    with pytest.raises(StoreCorruptError, match="format 2"):
+    with pytest.raises(StoreCorruptError, match="format 3"):
         check(path)
     assert before == path.read_bytes()
 

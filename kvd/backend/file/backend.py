@@ -95,10 +95,6 @@ class FileBackend:
     def refusing(self) -> Exception | None:
         return self._health.refusing
 
-    @property
-    def failure(self) -> Exception | None:
-        return self._health.failure
-
     # Requests.
 
     def read(self, request: Any, asker: Asker) -> None:

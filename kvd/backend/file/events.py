@@ -12,7 +12,7 @@ def events(committed: Committed, read: Callable[[Entry], bytes]) -> list[Event]:
     told = []
     for key, old, new in committed.changes:
         previous = _value(old, read)
-        if type(new) is Put:
+        if isinstance(new, Put):
             kind = "created" if old is None else "updated"
             told.append(Event(kind, key, new.value, previous, new.revision, committed.time))
         else:

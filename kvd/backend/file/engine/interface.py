@@ -77,7 +77,7 @@ class Commit(NamedTuple):
     revision: int
     """The store's revision once it is applied."""
     time: float
-    """When it was decided, in Unix seconds."""
+    """When it was decided, in Unix seconds; `NEVER` if its changes are not all in it: then the history begins behind it."""
     changes: list[tuple[str, Put | Removal]]
     """In their order. A key may come more than once; the last counts."""
     outcomes: dict[str, Outcome]
@@ -109,6 +109,9 @@ class Engine(Protocol):
     """By client, as they stood when the engine was opened; the latest client last."""
     clears: list[Clear]
     """Those that are not `cleared` as of the last `apply`."""
+    dropped: list[tuple[str, Entry]]
+    """What a compaction has dropped because it had expired; whoever takes note of it empties the list. Its values can be
+    read until the next step of the compaction."""
     history_from: int
     """`history` can tell the events after this revision."""
 
@@ -128,6 +131,10 @@ class Engine(Protocol):
 
     def expiring(self) -> Iterator[tuple[float, str]]:
         """Yield `expires_at` and key of every entry that has one."""
+        ...
+
+    def keys(self) -> list[str]:
+        """Return the keys of all entries, in no order."""
         ...
 
     def owners(self) -> Iterator[tuple[str, Owner]]:

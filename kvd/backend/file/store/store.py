@@ -101,7 +101,7 @@ class Store:
                 group.results.append(error.with_traceback(None))
         if view.revision != self.engine.revision or view.cleared is not None:
             group.staged = self.engine.stage(
-                Commit(view.revision, view.now, view.written(), group.durable, view.clear, view.cleared)
+                Commit(view.revision, view.written_at, view.written(), group.durable, view.clear, view.cleared)
             )
         return group
 
@@ -205,7 +205,7 @@ class Store:
 
     def compaction_due(self) -> bool:
         """Tell whether so much of the file is dead, or so little of it free, that a compaction is worth its cost."""
-        if self.compaction_failed or self.keys.clears:
+        if self.compaction_failed:
             return False
         engine, when = self.engine, self._compact_when
         dead = engine.reclaimable

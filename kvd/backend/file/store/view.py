@@ -183,6 +183,11 @@ class View:
                 self.changes.append((key, Removal(self.revision, "expired")))
                 self._unwritten += 1
 
+    @property
+    def written_at(self) -> float:
+        """The time of the commit; `NEVER` if it does not hold all changes."""
+        return NEVER if self._unwritten else self.now
+
     def written(self) -> list[tuple[str, Put | Removal]]:
         """Return the changes that the file has to hold."""
         return self.changes[self._unwritten :]
@@ -239,7 +244,7 @@ class View:
 
 
 class WaitsError(Exception):
-    """The operation cannot be decided now, but once the group is written, the file compacted, or a clear written down."""
+    """The operation can be decided only when the group is written, the file compacted, or a clear written down."""
 
 
 def not_found(key: str) -> KeyNotFoundError:

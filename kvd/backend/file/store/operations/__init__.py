@@ -48,10 +48,7 @@ READS: dict[str, Callable[..., Answer]] = {
 }
 FREES = {op for op, model in OPERATIONS.items() if model.frees} | {"sweep", "release", "write_down", "forget"}
 """What may use the part of a full file that is kept for removals."""
-_WATCHED = {"watch"}  # by kvd.watch, of any backend
 
-for _op, _model in OPERATIONS.items():
-    if _model.does != "control" and _op not in (
-        CHANGES if _model.does == "change" else READS | dict.fromkeys(_WATCHED)
-    ):
-        raise AssertionError(f"The store has no handler of the operation {_op}.")
+_handled = {*CHANGES, *READS, "watch"}  # kvd.watch handles that one
+if missing := [op for op, model in OPERATIONS.items() if model.does != "control" and op not in _handled]:
+    raise AssertionError(f"The store does not say what these operations mean: {', '.join(missing)}.")

@@ -2,7 +2,7 @@
 
 from kvclient.contract.operations.count import Count
 from kvd.backend.file.store.keys import Keys
-from kvd.backend.file.store.replies import Answer
+from kvd.backend.file.store.replies import Answer, Steps
 
 
 def count(keys: Keys, request: Count) -> Answer:
@@ -12,7 +12,7 @@ def count(keys: Keys, request: Count) -> Answer:
     return _later(keys, request)
 
 
-def _later(keys: Keys, request: Count) -> Answer:
+def _later(keys: Keys, request: Count) -> Steps:
     while not keys.counts_at_once():
         yield
     return _reply(keys, request)

@@ -22,15 +22,16 @@ def increment(view: View, request: Increment) -> bytes:
             raise InvalidValueError(
                 f"The value of key {key!r} is no number that could be incremented: {shorten(text.decode())}", [key]
             )
-    try:
-        total = number + request.by
-        if not math.isfinite(total):
-            raise OverflowError
-        value = json.dumps(total).encode()
-    except (OverflowError, ValueError):
-        raise InvalidValueError(
-            f"The value of key {key!r} incremented by {shorten(str(request.by))} would be too large for a number.",
-            [key],
-        ) from None
+    value = _sum(number, request.by)
+    if value is None:
+        raise InvalidValueError(f"The value of key {key!r}, incremented, would be too large for a number.", [key])
     view.put(key, value, expires_at, owner)
     return b'"value":%s' % value
+
+
+def _sum(number: float, by: float) -> bytes | None:
+    try:
+        total = number + by
+        return json.dumps(total).encode() if math.isfinite(total) else None
+    except (OverflowError, ValueError):  # a double, or more digits than Python's int() would take
+        return None
