@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from kvclient.contract.errors import *  # noqa: F403  # the errors are one set, wherever they are imported from
 from kvclient.contract.errors import __all__ as _errors
+from kvclient.contract.records import Entry, Event, Owner
 
 if TYPE_CHECKING:
     from kvd.local import LocalDataStore
 
-__all__ = [*_errors, "LocalDataStore"]  # noqa: PLE0604
+__all__ = [*_errors, "Entry", "Event", "LocalDataStore", "Owner"]  # noqa: PLE0604
 __version__ = _version("kvd-store")
 
 

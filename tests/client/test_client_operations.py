@@ -7,6 +7,7 @@ import pytest
 
 from kvclient import (
     BatchTooLargeError,
+    Entry,
     InvalidKeyError,
     InvalidTTLError,
     InvalidValueError,
@@ -52,7 +53,7 @@ def test_creating_twice_is_refused_and_names_the_key(store, key):
     assert 1 == store.read(key)
 
 
-@pytest.mark.parametrize("operation", ["read", "read_entry", "delete"])
+@pytest.mark.parametrize("operation", ["read", "entry", "delete"])
 def test_a_missing_key_is_not_found(store, key, operation):
     """KeyNotFoundError names the key and is a KeyError whose text is not in quotes."""
     with pytest.raises(KeyError) as caught:
@@ -69,8 +70,8 @@ def test_revisions_rise_with_each_change(store, key):
     second = store.batch_create({f"{key}a": 1, f"{key}b": 2})
 
     assert first + 1 == second
-    assert {"key": key, "value": 1, "revision": first} == store.read_entry(key)
-    assert second == store.read_entry(f"{key}b")["revision"]
+    assert Entry(key, 1, first) == store.entry(key)
+    assert second == store.entry(f"{key}b").revision
     assert second + 1 == store.delete(key)
 
 
@@ -80,22 +81,22 @@ def test_an_expired_key_is_gone_and_can_be_created_again(store, key):
     store.create(key, 1, ttl=0.2)
     after = time.time()
 
-    entry = store.read_entry(key)
+    entry = store.entry(key)
 
-    assert before + 0.2 <= entry["expires_at"] <= after + 0.2
+    assert before + 0.2 <= entry.expires_at <= after + 0.2
     wait_until(lambda: gone(store, key))
     assert time.time() >= before + 0.2
     with pytest.raises(KeyNotFoundError):
         store.delete(key)
     store.create(key, 2)
-    assert {"key": key, "value": 2, "revision": store.read_entry(key)["revision"]} == store.read_entry(key)
+    assert Entry(key, 2, store.entry(key).revision) == store.entry(key)
 
 
 def test_a_batch_shares_its_ttl(store, key):
     """All keys of a batch expire at the same instant."""
     store.batch_create({f"{key}a": 1, f"{key}b": 2}, ttl=1000)
 
-    assert store.read_entry(f"{key}a")["expires_at"] == store.read_entry(f"{key}b")["expires_at"]
+    assert store.entry(f"{key}a").expires_at == store.entry(f"{key}b").expires_at
 
 
 def test_a_batch_names_all_keys_in_its_way(store, key):

@@ -18,6 +18,7 @@ KINDS = {
     "InvalidValueError": (ValueError,),
     "InvalidTTLError": (ValueError,),
     "BatchTooLargeError": (),
+    "RevisionGoneError": (),
     "RevisionMismatchError": (),
     "StoreFullError": (),
     "StoreLockedError": (),
@@ -47,13 +48,13 @@ def test_no_error_is_left_out():
 
 @pytest.mark.parametrize("name", [*KINDS, "DataStoreError"])
 def test_errors_survive_pickling(name):
-    """An error that crosses processes keeps its class, its message and its keys."""
-    error = getattr(kvclient, name)("What happened.", ["key1", "key2"])
+    """An error that crosses processes keeps its class, its message, its keys and its index."""
+    error = getattr(kvclient, name)("What happened.", ["key1", "key2"], 3)
 
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(error) is type(twin)
         assert "What happened." == str(twin) == twin.message
-        assert ("key1", "key2") == twin.keys
+        assert (("key1", "key2"), 3) == (twin.keys, twin.index)
 
 
 @pytest.mark.parametrize("name", ["FutureError", "Exception", "os", "by_name", "__doc__", ""])

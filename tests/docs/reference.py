@@ -52,7 +52,7 @@ def section(name: str, command: Any) -> str:
 
 
 def _placeholder(argument: Any) -> str:
-    name = argument.metavar or argument.name.upper()
+    name = (argument.metavar or argument.name.upper()) + ("..." if argument.nargs < 0 else "")
     return name if argument.required else f"[{name}]"
 
 

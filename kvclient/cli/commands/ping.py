@@ -8,7 +8,10 @@ from kvclient.cli.output import show
 
 
 def run(options: Options) -> None:
-    """Tell whether the daemon answers, and how fast."""
+    """Tell whether a daemon answers, and how fast. Starts none.
+
+    Example: kvctl ping && echo running
+    """
     client = options.client(autostart=False)
     client.ping()
     started = time.perf_counter()

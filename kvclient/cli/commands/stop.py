@@ -14,7 +14,10 @@ _MOST_MILLISECONDS = 2**31 - 1
 
 
 def run(options: Options) -> None:
-    """Stop the daemon, and return when it is gone."""
+    """Stop the daemon, after it has answered what it received. The next kvctl create or read starts one again.
+
+    Example: kvctl stop
+    """
     client = options.client(autostart=False)
     pid = client.status()["pid"]
     # Not by looking whether somebody listens: where systemd does, a look would start the daemon again.

@@ -7,7 +7,10 @@ from kvclient.cli.output import show
 
 
 def run(options: Options) -> None:
-    """Start a compaction of the data file."""
+    """Free the space of deleted and expired keys now. Happens by itself when it is worth it.
+
+    Example: kvctl compact
+    """
     options.client().compact()
     if options.json:
         show({"compacting": True})

@@ -4,10 +4,13 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import typer
 
 from kvclient.bench import OPERATIONS
 from kvclient.bench.latencies import Latencies
+from kvclient.cli.command import finite
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
 from kvclient.client.blocking import Client
@@ -36,7 +39,40 @@ def parse_mix(text: str) -> dict[str, int]:
     return mix
 
 
-def run(options: Options, clients: int, value_bytes: int, mix: dict[str, int], seconds: float, sync: Sync) -> None:
+def run(
+    options: Options,
+    clients: Annotated[int, typer.Option(min=1, max=500, help="Processes that ask at the same time.")] = 4,
+    value_size: Annotated[int, typer.Option(min=2, metavar="BYTES", help="Of each value, as JSON.")] = 64,
+    mix: Annotated[
+        str, typer.Option(help="How often create, read and delete are done, relative to each other.")
+    ] = DEFAULT_MIX,
+    duration: Annotated[
+        float, typer.Option(min=0.1, callback=finite, metavar="SECONDS", help="How long to measure.")
+    ] = 5.0,
+    sync: Annotated[
+        Sync | None, typer.Option(help="Of the scratch daemon; see kvd --help.", show_default="always")
+    ] = None,
+    *,
+    store: Annotated[str | None, typer.Option(help="Measure this store's daemon instead of a scratch one.")] = None,
+    endpoint: Annotated[str | None, typer.Option(help="Measure this daemon instead of a scratch one.")] = None,
+) -> None:
+    """Measure throughput and latency, on a scratch daemon with a file of its own.
+
+    With --store or --endpoint, keys named bench-... are created in that store; each expires a minute after the time
+    that --duration gives.
+
+    Example: kvctl bench --clients 16 --mix create=1,read=9
+    """
+    if sync is not None and (store is not None or endpoint is not None):
+        raise typer.BadParameter("the daemon that --store or --endpoint names has its own", param_hint="'--sync'")
+    try:
+        weights = parse_mix(mix)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="'--mix'") from None
+    _measure(options, clients, value_size, weights, duration, sync or "always")
+
+
+def _measure(options: Options, clients: int, value_bytes: int, mix: dict[str, int], seconds: float, sync: Sync) -> None:
     """Measure, and print throughput and latencies. The daemon is a scratch one unless the options name one."""
     from kvclient.bench.load import Clients, Load
     from kvclient.bench.scratch import scratch_daemon

@@ -4,11 +4,14 @@ from typing import Any
 
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
-from kvclient.screen.quantities import bytes_text
+from kvclient.screen.quantities import bytes_text, duration
 
 
 def run(options: Options) -> None:
-    """Print what the daemon tells of itself."""
+    """Show the daemon's pid, file, size, keys and versions. Starts none.
+
+    Example: kvctl status --json | jq .keys
+    """
     status = options.client(autostart=False).status()
     if options.json:
         show(status)
@@ -22,7 +25,7 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
     size = f"{bytes_text(status['file_bytes'])} of {bytes_text(status['max_file_bytes'])}"
     state = ", being compacted" if status["compacting"] else ""
     return [
-        ("daemon", f"pid {status['pid']}, up {_duration(status['uptime'])}"),
+        ("daemon", f"pid {status['pid']}, up {duration(status['uptime'])}"),
         ("endpoint", status["endpoint"]),
         ("file", status["file"]),
         ("size", f"{size}, {share:.0%} live{state}"),
@@ -31,12 +34,3 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("sync", status["sync"]),
         ("versions", f"kvd {status['version']}, Python {status['python']}"),
     ]
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.0f} s"
-    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
-    if hours < 1:
-        return f"{minutes} min"
-    return f"{hours} h {minutes % 60} min" if days < 1 else f"{days} d {hours % 24} h"
