@@ -10,12 +10,12 @@ from types import FrameType
 
 from kvd.backend.file.backend import FileBackend
 from kvd.backend.file.engine.file import JsonFile
+from kvd.replies import as_text
 from kvd.server.activation import take_sockets
 from kvd.server.connections import Connections
 from kvd.server.dispatch import Dispatch
 from kvd.server.endpoint import Endpoint
 from kvd.server.notify import Notifier, summary
-from kvd.server.replies import as_text
 from kvd.server.server import Server
 from kvd.settings import Settings
 from kvd.watch.hub import Hub
@@ -63,7 +63,7 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
         sync=settings.sync,
         beat=lambda: notifier.beat(lambda: summary(dispatch.status())),
     )
-    hub = Hub(backend, settings.max_watchers)
+    hub = Hub(backend.events, settings.max_watchers)
     connections = Connections(endpoint.bind(), wakeup, most_bytes=limits.max_request_bytes)
     connections.listen_to(backend.fd)
     server = Server(connections, backend, hub, wakeup)

@@ -4,13 +4,10 @@ A backend takes requests that were parsed and answers each through its asker, at
 atomicity and events of its own; where it keeps its data, and how, nobody else asks.
 """
 
-from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from kvd.backend.asking import Asker
-from kvd.backend.feed import Event
-
-Told = Callable[[list[Event]], None]
+from kvd.backend.feed import Source
 
 
 class Backend(Protocol):
@@ -18,11 +15,7 @@ class Backend(Protocol):
 
     fd: int
     """Becomes readable when `work` has something to do."""
-
-    @property
-    def revision(self) -> int:
-        """The store's revision: that of the last change that is visible."""
-        ...
+    events: Source
 
     @property
     def refusing(self) -> Exception | None:
@@ -39,22 +32,6 @@ class Backend(Protocol):
 
     def compact(self) -> None:
         """Start to free the space of what is gone. Raises `DataStoreError` where that is not done by request."""
-        ...
-
-    def tell(self, told: Told | None) -> None:
-        """Call `told` with the events of every commit from now on; None: do not."""
-        ...
-
-    @property
-    def told_from(self) -> int:
-        """The revision after which `history` knows all events."""
-        ...
-
-    def history(self, after: int) -> Iterator[Event | None]:
-        """Yield the events of revisions above `after`, in their order, up to the present one; None between steps.
-
-        Raises `RevisionGoneError` if they are no longer all known.
-        """
         ...
 
     # For the loop.

@@ -13,14 +13,14 @@ import re
 import select
 import socket
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from kvclient.contract.errors import BatchTooLargeError, DataStoreError, RequestError, ValueTooLargeError
 from kvclient.contract.zmtp import Conversation, MessageTooLargeError, ProtocolError
 from kvd.backend.asking import Owner
 from kvd.processes import named_process, peer_process, ticks_since_boot
-from kvd.server.replies import refusal
+from kvd.replies import refusal
 from kvd.worker import Wakeup
 
 log = logging.getLogger(__name__)
@@ -131,7 +131,9 @@ class Connection:
 
     def refuse(self, error: DataStoreError) -> None:
         """Answer the request that was received last with an error."""
-        log.debug("refused: %s: %s", type(error).__name__, error)
+        name = type(error).__name__
+        log.debug("refused: %s: %s", name, error)
+        self._owner.errors[name] += 1
         self.reply(refusal(error))
 
     def owner(self, ephemeral: bool | int) -> Owner:  # the field of the request
@@ -202,6 +204,8 @@ class Connections:
         self._strangers: dict[Connection, float] = {}
         self._tidy_at = 0.0
         self._when_gone: Callable[[Connection], None] = lambda _: None
+        self.errors: Counter[str] = Counter()
+        """How many requests were refused, by the error's name."""
         self._large_bytes = 0
         self._held: deque[tuple[Connection, int]] = deque()
         """Those who wait until there is room for their large request, and its bytes."""

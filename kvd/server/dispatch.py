@@ -17,9 +17,9 @@ from kvclient.contract.operations import OPERATIONS
 from kvd import __version__
 from kvd.backend import Backend
 from kvd.limits import Limits
+from kvd.replies import DONE, as_text, encode
 from kvd.requests.parser import LARGE_BYTES, Parser, Steps
 from kvd.server.connections import Connection, Connections
-from kvd.server.replies import DONE, as_text, encode
 from kvd.watch.hub import Hub
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,6 @@ class Dispatch:
         self._large: deque[tuple[Connection, Steps, int]] = deque()
         self._started = time.monotonic()
         self._operations: Counter[str] = Counter()
-        self._errors: Counter[str] = Counter()
         self._misses = 0
         by_kind: dict[str, Handler] = {"read": self._read, "change": backend.submit}
         self._handlers: dict[str, Handler] = {
@@ -79,9 +78,9 @@ class Dispatch:
             self._operations[request.op] += 1
             self._handlers[request.op](request, peer, len(body))
         except DataStoreError as error:
-            self.refuse(peer, error)
+            peer.refuse(error)
         except MemoryError:
-            self.refuse(peer, _OUT_OF_MEMORY)
+            peer.refuse(_OUT_OF_MEMORY)
 
     def work(self) -> None:
         """Go a step further with the parsing of a large frame."""
@@ -96,18 +95,13 @@ class Dispatch:
             try:
                 self._handlers[request.op](request, peer, size)
             except DataStoreError as error:
-                self.refuse(peer, error)
+                peer.refuse(error)
         except DataStoreError as error:
-            self.refuse(peer, error)
+            peer.refuse(error)
         except MemoryError:
-            self.refuse(peer, _OUT_OF_MEMORY)
+            peer.refuse(_OUT_OF_MEMORY)
         else:
             self._large.append((peer, steps, size))
-
-    def refuse(self, peer: Connection, error: DataStoreError) -> None:
-        """Tell a peer that its request is refused, and why."""
-        self._errors[type(error).__name__] += 1
-        peer.refuse(error)
 
     # Handlers.
 
@@ -163,7 +157,7 @@ class Dispatch:
         return {
             "uptime": round(time.monotonic() - self._started, 3),
             "operations": dict(self._operations),
-            "errors": dict(self._errors),
+            "errors": dict(self._connections.errors),
             "hits": self._operations["read"] - self._misses,
             "misses": self._misses,
             "events": self._hub.events,

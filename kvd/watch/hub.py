@@ -15,9 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from kvclient.contract.errors import DataStoreError, RevisionGoneError, TooManyWatchersError
-from kvd.backend import Backend
 from kvd.backend.asking import Asker
-from kvd.backend.feed import Event
+from kvd.backend.feed import Event, Source
 from kvd.watch.ring import Ring, Told, encode
 
 MOST_BYTES = 1 << 20
@@ -56,11 +55,11 @@ class Reading:
 
 
 class Hub:
-    """All watches of a backend."""
+    """All watches of a store."""
 
-    def __init__(self, backend: Backend, most: int) -> None:
+    def __init__(self, source: Source, most: int) -> None:
         """At most so many watches wait at a time (setting max_watchers)."""
-        self._backend = backend
+        self._source = source
         self._most = most
         self._ring: Ring | None = None
         self._parked: dict[Asker, Watch] = {}
@@ -80,7 +79,7 @@ class Hub:
 
     def watch(self, request: Any, asker: Asker) -> None:
         """Answer a watch, or park it. Raises the errors of a watch that is refused."""
-        revision = self._backend.revision
+        revision = self._source.revision
         after = revision if request.after is None else request.after
         if after > revision:
             raise RevisionGoneError(
@@ -94,7 +93,7 @@ class Hub:
         ring = self._ring
         if ring is None:
             ring = self._ring = Ring(revision)
-            self._backend.tell(self._told)
+            self._source.tell(self._told)
         watch = Watch(asker, request, after)
         self._idle_at = watch.deadline + _IDLE_SECONDS
         if after < ring.since:
@@ -130,7 +129,7 @@ class Hub:
                 events.append(event)
                 size += len(event.body)
             position += 1
-        return events, self._backend.revision
+        return events, self._source.revision
 
     def _answer(self, watch: Watch, events: list[Told], revision: int) -> None:
         self.events += len(events)
@@ -182,13 +181,13 @@ class Hub:
     # From the history.
 
     def _read_history(self, watch: Watch) -> None:
-        first = self._backend.told_from
+        first = self._source.told_from
         if watch.after < first:
             raise RevisionGoneError(
                 f"The changes after revision {watch.after} are no longer all known, those after revision {first} are. "
                 f"Read the keys anew and watch from revision {first} or later."
             )
-        reading = Reading(watch, self._backend.history(watch.after), self._backend.revision)
+        reading = Reading(watch, self._source.history(watch.after), self._source.revision)
         self._reading[watch.asker] = reading
 
     def _read_on(self, reading: Reading) -> None:
@@ -238,9 +237,9 @@ class Hub:
             watch = heapq.heappop(self._deadlines)[2]
             if self._parked.get(watch.asker) is watch:
                 self._unpark(watch)
-                self._answer(watch, [], self._backend.revision)
+                self._answer(watch, [], self._source.revision)
         if self._ring is not None and not len(self) and now >= self._idle_at:
-            self._backend.tell(None)
+            self._source.tell(None)
             self._ring = None
         if self._reading:
             return 0.0
@@ -250,7 +249,7 @@ class Hub:
         """Answer all that wait with what there is: nothing."""
         for watch in list(self._parked.values()):
             self._unpark(watch)
-            self._answer(watch, [], self._backend.revision)
+            self._answer(watch, [], self._source.revision)
         self._reading.clear()
 
 

@@ -5,23 +5,21 @@ one commit and one sync, and its replies leave when that is done. So changes tha
 do not wait for it (see `_BYSTANDER_SECONDS`), and no reply tells of anything that is not durable.
 """
 
-import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from kvclient.contract.errors import DataStoreError
 from kvclient.contract.operations import OPERATIONS
-from kvd.backend import Told
 from kvd.backend.asking import Asker
-from kvd.backend.feed import Event
+from kvd.backend.feed import Source
 from kvd.backend.file.committer import Committer
+from kvd.backend.file.description import describe, statistics
 from kvd.backend.file.engine.file import JsonFile
-from kvd.backend.file.events import events
+from kvd.backend.file.events import FileEvents
 from kvd.backend.file.health import Health
-from kvd.backend.file.store.committed import Committed
 from kvd.backend.file.store.operations import READS
 from kvd.backend.file.store.replies import Steps
 from kvd.backend.file.store.store import CompactWhen, Group, Store
@@ -65,6 +63,7 @@ class FileBackend:
         self._waits_for_disk = sync == "always"
         self._health = Health(engine, "Put the right file in place and restart the daemon.", beat)
         self._committer = Committer(self._store, self._health)
+        self.events: Source = FileEvents(self._store)
         self.fd = self._store.keys.owners.fd
         self._wakeup = wakeup
         self._writer, self._helper = Worker("kvd-committer", wakeup), Worker("kvd-helper", wakeup)
@@ -77,19 +76,11 @@ class FileBackend:
             beat=beat,
         )
         self._later: deque[tuple[Steps, Asker]] = deque()
-        self._told: Told | None = None
         self._last_asker: Asker | None = None
         self._bystanders_until = 0.0
         self._writers: set[Asker] = set()
         self._expected = 0
         self._hold_until = 0.0
-        self._slow_since = math.inf
-        self._expired = self._released = 0
-        self._store.keys.subscribe(self._follow)
-
-    @property
-    def revision(self) -> int:
-        return self._engine.revision
 
     @property
     def refusing(self) -> Exception | None:
@@ -129,29 +120,6 @@ class FileBackend:
         else:
             return False
         return True
-
-    # Events.
-
-    def tell(self, told: Told | None) -> None:
-        self._told = told
-        self._store.keys.keeps_dropped_values = told is not None
-
-    @property
-    def told_from(self) -> int:
-        return self._engine.history_from
-
-    def history(self, after: int) -> Iterator[Event | None]:
-        return self._engine.history(after)
-
-    def _follow(self, committed: Committed) -> None:
-        for _, _, new in committed.changes:
-            kind = getattr(new, "kind", None)
-            if kind == "expired":
-                self._expired += 1
-            elif kind == "released":
-                self._released += 1
-        if self._told is not None:
-            self._told(events(committed, self._engine.read))
 
     # For the loop.
 
@@ -259,34 +227,7 @@ class FileBackend:
     # For people.
 
     def describe(self) -> dict[str, Any]:
-        engine = self._engine
-        return {
-            "backend": "file",
-            "file": str(engine.path),
-            "file_bytes": engine.size,
-            "live_bytes": engine.live_bytes,
-            "max_file_bytes": self._store.limits.max_file_bytes,
-            "keys": len(self._store.keys),
-            "revision": engine.revision,
-            "sync": self._sync,
-            "compacting": self._upkeep.compacting,
-        }
+        return describe(self._store) | {"sync": self._sync, "compacting": self._upkeep.compacting}
 
     def statistics(self) -> dict[str, Any]:
-        engine, committer, keys = self._engine, self._committer, self._store.keys
-        return {
-            "commits": committer.commits,
-            "committed": committer.committed,
-            "sync_seconds": round(committer.total_seconds, 6),
-            "compactions": self._upkeep.compactions,
-            "expired": self._expired,
-            "released": self._released,
-            "keys": len(keys),
-            "expiring": len(keys.expiry),
-            "ephemeral": len(keys.owners),
-            "revision": engine.revision,
-            "file_bytes": engine.size,
-            "live_bytes": engine.live_bytes,
-            "garbage_bytes": engine.reclaimable,
-            "free_bytes": max(0, engine.room(removing=False)),
-        }
+        return statistics(self._store) | self._committer.statistics() | {"compactions": self._upkeep.compactions}

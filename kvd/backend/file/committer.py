@@ -57,8 +57,8 @@ class Committer:
         """Whether the last upkeep found no room."""
         self.write_seconds = 0.0
         """How long the last write took."""
-        self.commits = self.committed = 0
-        self.total_seconds = 0.0
+        self._commits = self._committed = 0
+        self._total_seconds = 0.0
 
     def __len__(self) -> int:
         """Return how many changes wait."""
@@ -124,9 +124,9 @@ class Committer:
             self._refuse(members, self._health.judge(error))
             return None
         if group.staged is not None:
-            self.commits += 1
-            self.committed += len(members)
-            self.total_seconds += self.write_seconds
+            self._commits += 1
+            self._committed += len(members)
+            self._total_seconds += self.write_seconds
         for member, result in zip(members, group.results, strict=True):
             if member.asker is None:
                 continue
@@ -136,6 +136,14 @@ class Committer:
                 member.asker.reply(changed(result))
         # Before anything else is received, and while the clients wake up.
         return self._store.finish(group)
+
+    def statistics(self) -> dict[str, Any]:
+        """Return what was committed, and how long the disk took for it."""
+        return {
+            "commits": self._commits,
+            "committed": self._committed,
+            "sync_seconds": round(self._total_seconds, 6),
+        }
 
     def refuse_all(self, error: DataStoreError) -> None:
         """Refuse everything that is queued."""

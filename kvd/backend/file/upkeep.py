@@ -1,14 +1,14 @@
-"""What is done beside commits: compaction, syncing in intervals, watching the file, removing what has expired."""
+"""What is done beside commits: compaction, syncing in intervals, watching the file, and the store's chores."""
 
 import logging
 import time
 from collections.abc import Callable
 
 from kvclient.contract.errors import DataStoreError, StoreCorruptError
+from kvd.backend.file.chores import Chores
 from kvd.backend.file.committer import Committer
 from kvd.backend.file.engine.interface import Compaction, DiskJob, Engine, EngineFailure
 from kvd.backend.file.health import Health
-from kvd.backend.file.store.operations.upkeep import Forget, Release, Sweep, WriteDown
 from kvd.backend.file.store.store import Store
 from kvd.worker import Worker
 
@@ -18,9 +18,6 @@ _SYNC_SECONDS = 1.0
 # What is not urgent is looked at so often: whether the file is still ours, whether a compaction is worth it, and the
 # watchdog. Within a second somebody else's hand on the file must be noticed.
 _LOOK_SECONDS = 0.5
-_RETRY_SECONDS = 1.0
-"""Pause after upkeep that found no room."""
-_SWEEP, _FORGET, _WRITE_DOWN = Sweep(200), Forget(500), WriteDown(300)
 
 
 class Upkeep:
@@ -40,12 +37,11 @@ class Upkeep:
         self._beat = beat
         self._store = store
         self._engine: Engine = store.engine
-        self._committer = committer
+        self._chores = Chores(store, committer)
         self._health = health
         self._worker = worker
         self._sync_in_intervals = sync_in_intervals
         self._next_sync = self._next_look = time.monotonic()
-        self._retry_at = 0.0  # on the monotonic clock: the other one may be set back
         self._compaction: Compaction | None = None
         self._job: DiskJob | None = None
         self._job_running = False
@@ -67,17 +63,9 @@ class Upkeep:
         """Return in how many seconds something is to be done."""
         if self._compaction is not None and not self._job_running:
             return 0.0
-        now = time.monotonic()
-        timeout = self._next_look - now
-        if self._has_work():
-            timeout = min(timeout, self._retry_at - now)
-        due = self._store.next_expiry()
-        if due is not None and not self._committer.has_upkeep("sweep"):
-            timeout = min(timeout, max(due - time.time(), self._retry_at - now))
-        return max(0.0, timeout)
-
-    def _has_work(self) -> bool:
-        return bool(self._store.keys.clears or self._store.keys.dropped(1))
+        look = max(0.0, self._next_look - time.monotonic())
+        chores = self._chores.timeout()
+        return look if chores is None else min(look, chores)
 
     def start_compaction(self) -> None:
         """Start a compaction if none is under way, and the file may be written."""
@@ -85,22 +73,8 @@ class Upkeep:
             self._compaction = self._store.compact()
 
     def queue(self) -> None:
-        """Queue the removal of what has expired, was cleared or dropped, or belonged to a process that has ended."""
-        keys, committer = self._store.keys, self._committer
-        if committer.upkeep_waits:
-            committer.upkeep_waits = False
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
-        if time.monotonic() < self._retry_at:
-            return
-        due = self._store.next_expiry()
-        if due is not None and due <= time.time():
-            committer.add_upkeep(_SWEEP)
-        for owner in keys.owners.ended():
-            committer.add_upkeep(Release(owner))
-        if keys.clears:
-            committer.add_upkeep(_WRITE_DOWN)
-        if keys.dropped(1):
-            committer.add_upkeep(_FORGET)
+        """Queue the chores that are due."""
+        self._chores.queue()
 
     def look(self, *, committing: bool) -> None:
         """See whether all is well and what should be done, if it is time for that.

@@ -39,6 +39,7 @@ from kvd.backend.file.engine.format import (
 from kvd.backend.file.engine.history import history
 from kvd.backend.file.engine.index import Index
 from kvd.backend.file.engine.interface import (
+    NEVER,
     Clear,
     Commit,
     Compaction,

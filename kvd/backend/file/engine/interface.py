@@ -6,6 +6,7 @@ except `Engine.write`, which touches only the medium and may run in another whil
 """
 
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
 from kvd.backend.asking import Owner
@@ -77,7 +78,7 @@ class Commit(NamedTuple):
     revision: int
     """The store's revision once it is applied."""
     time: float
-    """When it was decided, in Unix seconds; `NEVER` if its changes are not all in it: then the history begins behind it."""
+    """When it was decided, in Unix seconds; `NEVER` if it lacks changes, so that the history begins behind it."""
     changes: list[tuple[str, Put | Removal]]
     """In their order. A key may come more than once; the last counts."""
     outcomes: dict[str, Outcome]
@@ -103,6 +104,7 @@ History = Generator[Event | None, None, None]
 class Engine(Protocol):
     """Keeps entries and makes commits durable, one at a time: `stage`, then `write`, then `apply`."""
 
+    path: Path
     revision: int
     """Of the last applied commit."""
     outcomes: dict[str, Outcome]
@@ -110,8 +112,9 @@ class Engine(Protocol):
     clears: list[Clear]
     """Those that are not `cleared` as of the last `apply`."""
     dropped: list[tuple[str, Entry]]
-    """What a compaction has dropped because it had expired; whoever takes note of it empties the list. Its values can be
-    read until the next step of the compaction."""
+    """What a compaction has dropped because it had expired; whoever takes note of it empties the list. The values can
+    be read until the next step of the compaction.
+    """
     history_from: int
     """`history` can tell the events after this revision."""
 
@@ -156,6 +159,16 @@ class Engine(Protocol):
 
     def room(self, *, removing: bool) -> int:
         """Return how many bytes of changes still fit; `removing` opens the part that is kept for removals."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of the medium, those kept for the next commits included."""
+        ...
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes that hold live entries."""
         ...
 
     @property

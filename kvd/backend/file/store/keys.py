@@ -38,6 +38,8 @@ class Keys:
         self._dropped: SortedDict[str, Put] = SortedDict()
         self.keeps_dropped_values = False
         """Whether somebody wants to be told the values of expired keys that a compaction dropped."""
+        self.expired = self.released = 0
+        """How many keys have gone so since the start."""
         self._subscribers: list[Subscriber] = [self.order.follow]
 
     def __len__(self) -> int:
@@ -128,6 +130,10 @@ class Keys:
         """Take over what a commit changed."""
         for subscriber in self._subscribers:
             subscriber(committed)
+        for _, _, new in committed.changes:
+            if type(new) is Removal:
+                self.expired += new.kind == "expired"
+                self.released += new.kind == "released"
         self.expiry.follow(committed)
         if self.expiry.overgrown():
             self.expiry = Expiry(self.engine.expiring())

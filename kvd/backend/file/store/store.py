@@ -134,7 +134,7 @@ class Store:
         try:
             fields = CHANGES[op](view, request)
             if view.revision != mark[1]:
-                cost = self.engine.cost(view.changes[mark[0] :], client, fields, view.clear)
+                cost = self.engine.cost(view.changes[mark[0] :], client, fields if client else b"", view.clear)
                 self._check_room(cost, group, removing=op in FREES)
                 group.cost += cost
         except (WaitsError, DataStoreError) as refused:

@@ -20,26 +20,19 @@ def _page(keys: Keys, request: List) -> Steps:
     limit = min(request.limit, MOST_ENTRIES)
     while True:
         entries: list[bytes] = []
-        size = seen = 0
-        now = keys.clock()
-        for key in islice(keys.order.behind(request.prefix, after), MOST_ENTRIES + 1):
-            entry = keys.live(key, now)
-            if len(entries) == limit or size >= MOST_BYTES or seen == MOST_ENTRIES:
-                return _reply(entries, more=True) if entries else (yield from _go_on(keys, request, after))
-            seen += 1
+        size, now = 0, keys.clock()
+        following = keys.order.behind(request.prefix, after)
+        for key in islice(following, MOST_ENTRIES):
             after = key
-            if entry is not None:
-                value = keys.value(key, entry) if request.values else None
-                entries.append(entry_fields(key, entry, keys.owners.of(key), value))
-                size += entry.length if request.values else 0
-        return _reply(entries, more=False)
-
-
-def _go_on(keys: Keys, request: List, after: str) -> Steps:
-    yield
-    request.after = after
-    return (yield from _page(keys, request))
-
-
-def _reply(entries: list[bytes], *, more: bool) -> bytes:
-    return b'{"ok":true,"entries":%s,"more":%s}' % (array(entries), b"true" if more else b"false")
+            entry = keys.live(key, now)
+            if entry is None:
+                continue
+            value = keys.value(key, entry) if request.values else None
+            entries.append(entry_fields(key, entry, keys.owners.of(key), value))
+            size += entry.length if request.values else 0
+            if len(entries) == limit or size >= MOST_BYTES:
+                break
+        more = next(following, None) is not None
+        if entries or not more:
+            return b'{"ok":true,"entries":%s,"more":%s}' % (array(entries), b"true" if more else b"false")
+        yield
