@@ -34,8 +34,8 @@ class Chores:
         due = self._store.next_expiry()
         if due is not None and due <= keys.clock():
             committer.add_upkeep(_SWEEP)
-        for owner in keys.owners.ended():
-            committer.add_upkeep(Release(owner))
+        if ended := keys.owners.ended():
+            committer.add_upkeep(Release(ended))
         if keys.clears:
             committer.add_upkeep(_WRITE_DOWN)
         if keys.dropped(1):
@@ -45,8 +45,10 @@ class Chores:
         """Return in how many seconds something is due; None if nothing is, or it is queued already."""
         keys, committer = self._store.keys, self._committer
         seconds: list[float] = []
-        if (keys.clears and not committer.has_upkeep("write_down")) or (
-            keys.dropped(1) and not committer.has_upkeep("forget")
+        if (
+            (keys.clears and not committer.has_upkeep("write_down"))
+            or (keys.dropped(1) and not committer.has_upkeep("forget"))
+            or (keys.owners.some_ended and not committer.has_upkeep("release"))
         ):
             seconds.append(0.0)
         due = self._store.next_expiry()
