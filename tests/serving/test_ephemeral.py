@@ -272,20 +272,35 @@ def test_a_childs_key_is_its_own(daemon, start):
 
 
 def test_a_request_of_a_process_that_is_dead_makes_no_key_that_stays(daemon, start):
-    """The daemon hears of both at once: the request and the end of who sent it."""
+    """The daemon hears of both at once, the request and the end of who sent it, and is as it was."""
     owner = start(daemon)
-    owner.own("before")
+    revision = owner.own("before")
     daemon.freeze()
-    owner._process.stdin.write('{"op":"put","key":"key1","value":1,"ephemeral":true}\n')
-    owner._process.stdin.flush()
-    queue = Path(f"/proc/{owner.pid}/wchan")
-    wait_until(lambda: "recv" in queue.read_text() or "unix" in queue.read_text() or queue.read_text() == "0")
+    assert {} == owner.ask(do="send", op="put", key="key1", value=1, ephemeral=True)
     owner.kill()
 
     daemon.process.send_signal(signal.SIGCONT)
 
     assert is_gone(daemon, "before")
-    assert is_gone(daemon, "key1")
+    assert not exists(daemon, "key1")
+    events = ask(daemon, op="watch", after=revision)["events"]
+    assert [("released", "before")] == [(event["kind"], event["key"]) for event in events]
+
+
+def test_a_request_of_a_process_that_hung_up_is_carried_out(daemon, start):
+    """Who lost a line, and asks again over another, is answered as the first time."""
+    owner = start(daemon)
+    owner.own("before")
+    daemon.freeze()
+    request = {"op": "put", "key": "key1", "value": 1, "ephemeral": True, "id": "owner:1"}
+    owner.ask(do="send", **request)
+    owner.ask(do="close")
+
+    daemon.process.send_signal(signal.SIGCONT)
+
+    wait_until(lambda: exists(daemon, "key1"))
+    assert owner.pid == entry(daemon, "key1")["owner"]["pid"]
+    assert entry(daemon, "key1")["revision"] == owner.ask(**request)["revision"]
 
 
 # Another process.
