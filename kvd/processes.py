@@ -93,7 +93,7 @@ def peer_process(credentials: tuple[int, int, int] | None, accepted: float) -> O
 
 
 def peer_credentials(connection: socket.socket) -> tuple[int, int, int] | None:
-    """Return pid, uid and gid of whoever opened a connection over a Unix socket; unix(7), SO_PEERCRED. None over TCP."""
+    """Return pid, uid and gid of who opened a connection over a Unix socket (unix(7), SO_PEERCRED); None over TCP."""
     if connection.family != socket.AF_UNIX:
         return None
     found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))

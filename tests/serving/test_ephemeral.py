@@ -234,6 +234,44 @@ def test_many_processes_that_died_while_no_daemon_ran_leave_nothing(daemon, slee
     wait_until(lambda: not locks(daemon), seconds=10)
 
 
+def test_more_processes_than_descriptors(directory, start, sleeper):
+    """A daemon that has none left to watch a process looks after it by itself."""
+    daemon = Daemon(directory, prefix=("prlimit", "--nofile=48:48")).start()
+    try:
+        asker, owners = start(daemon), [sleeper() for _ in range(60)]
+        for number, owner in enumerate(owners):
+            assert asker.ask(op="put", key=f"key{number}", value=1, ephemeral=owner.pid)["ok"]
+        assert 60 == asker.ask(op="count")["count"]
+
+        for owner in owners:
+            owner.end()
+
+        wait_until(lambda: asker.ask(op="count")["count"] == 0)
+    finally:
+        daemon.kill()
+
+
+def test_with_no_descriptor_at_all_it_is_refused(directory, start):
+    """Where connections have taken them all the error says so, and the daemon serves on."""
+    daemon = Daemon(directory, prefix=("prlimit", "--nofile=48:48")).start()
+    asker = start(daemon)
+    asker.ask(op="ping")
+    crowd = [daemon.raw() for _ in range(60)]
+    try:
+        wait_until(lambda: len(os.listdir(f"/proc/{daemon.process.pid}/fd")) == 48)
+        reply = asker.ask(op="put", key="key1", value=1, ephemeral=True)
+        plain = asker.ask(op="put", key="key2", value=1)
+    finally:
+        for connection in crowd:
+            connection.close()
+    try:
+        assert "Too many open files. Try again later." in reply["message"]
+        assert plain["ok"]
+        wait_until(lambda: asker.ask(op="put", key="key1", value=1, ephemeral=True)["ok"])
+    finally:
+        daemon.kill()
+
+
 def test_a_thread_is_its_process(daemon, start):
     """A key that a thread made outlives the thread."""
     owner = start(daemon)
