@@ -110,7 +110,7 @@ def assert_stays(daemon, key):
     assert exists(daemon, key)
 
 
-def test_it_goes_with_its_process(daemon, start, record_property):
+def test_it_goes_with_its_process(daemon, start):
     """A parked watcher is told at once that it was released, and what it was."""
     owner = start(daemon)
     revision = owner.own("key1", {"by": "me"})
@@ -122,7 +122,7 @@ def test_it_goes_with_its_process(daemon, start, record_property):
         started = time.monotonic()
         owner.kill()
         reply = json.loads(line.receive())
-        record_property("released_after_seconds", time.monotonic() - started)
+        print(f"told {1000 * (time.monotonic() - started):.1f} ms after its end")
 
     (event,) = reply["events"]
     del event["time"]
