@@ -69,7 +69,9 @@ def test_watchers_miss_nothing_through_kills(start_daemon, long):
     daemon = start_daemon()
     kills = 20 if long else 5
 
-    done = work_through_kills(daemon, write_or_watch, processes=WRITERS + WATCHERS, kills=kills, changes=8000 if long else 3000)
+    done = work_through_kills(
+        daemon, write_or_watch, processes=WRITERS + WATCHERS, kills=kills, changes=8000 if long else 3000
+    )
     problems, gone = check(daemon, done)
 
     assert [] == problems[:10]

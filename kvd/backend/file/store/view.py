@@ -220,6 +220,7 @@ class View:
             entry = self._engine.find(key)
             if entry is not None and entry.expires_at == expires_at:
                 self.swept.append(due)
+                expiry.note_taken(key, expires_at)
                 if key not in self._latest:
                     self.bury(key)
                     removed += 1
