@@ -33,8 +33,8 @@ class View:
         self.revision = self._engine.revision
         """Of the last change."""
         self.changes: list[tuple[str, Put | Removal]] = []
-        self._unwritten = 0
-        """The first so many changes are not to be written."""
+        self._unwritten: set[int] = set()
+        """Revisions of changes that are not to be written."""
         self._latest: dict[str, Put | Removal] = {}
         self.clear: Clear | None = None
         self.cleared: int | None = None
@@ -184,9 +184,8 @@ class View:
         """Tell of keys that a compaction dropped because they had expired. Nothing of that need be written."""
         for key in self._keys.dropped(most):
             if key not in self._latest:
-                self.revision += 1
-                self.changes.append((key, Removal(self.revision, "expired")))
-                self._unwritten += 1
+                self.remove(key, "expired")
+                self._unwritten.add(self.revision)
 
     @property
     def written_at(self) -> float:
@@ -195,7 +194,9 @@ class View:
 
     def written(self) -> list[tuple[str, Put | Removal]]:
         """Return the changes that the file has to hold."""
-        return self.changes[self._unwritten :]
+        if not self._unwritten:
+            return self.changes
+        return [change for change in self.changes if change[1].revision not in self._unwritten]
 
     def write_down(self, most: int) -> None:
         """Remove the next keys of the oldest clear."""
@@ -245,6 +246,7 @@ class View:
         if len(self.changes) > count:
             del self.changes[count:]
             self._latest = dict(self.changes)
+            self._unwritten = {revision for revision in self._unwritten if revision <= self.revision}
         if self.clear is not None and self.clear.revision > self.revision:
             self.clear = None
 
