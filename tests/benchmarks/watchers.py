@@ -1,4 +1,4 @@
-"""What watchers that wait cost the others: `python tests/benchmarks/watchers.py [WATCHERS]`.
+"""What watchers that wait cost the others: `python tests/benchmarks/watchers.py [WATCHERS [SYNC]]`.
 
 Two daemons, one with parked watches and one without, are asked in turn, in short rounds, so that whatever else the
 machine does falls on both. Prints the median request of either, and their ratio.
@@ -13,8 +13,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from processes import Daemon, wait_until  # noqa: E402
-from wire_line import WireLine  # noqa: E402
+from processes import Daemon, wait_until
+from wire_line import WireLine
 
 ROUNDS, REQUESTS = 60, 200
 _WARM_UP = 5
@@ -42,8 +42,9 @@ def watchers_of(daemon: Daemon) -> int:
 def main() -> None:
     """Measure and print."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
+    sync = sys.argv[2] if len(sys.argv) > 2 else "always"
     with tempfile.TemporaryDirectory(prefix="kvd-") as alone, tempfile.TemporaryDirectory(prefix="kvd-") as crowded:
-        daemons = [Daemon(Path(place), sync="never").start() for place in (alone, crowded)]
+        daemons = [Daemon(Path(place), sync=sync).start() for place in (alone, crowded)]
         parked = [WireLine(daemons[1].endpoint) for _ in range(count)]
         try:
             for number, line in enumerate(parked):
@@ -59,7 +60,7 @@ def main() -> None:
                             taken[place] += found
                 alone_us, crowded_us = (1e6 * statistics.median(each) for each in taken)
                 print(
-                    f"{op}: {alone_us:.1f} µs alone, {crowded_us:.1f} µs beside {count} watchers, "
+                    f"{op} (sync {sync}): {alone_us:.1f} µs alone, {crowded_us:.1f} µs beside {count} watchers, "
                     f"ratio {crowded_us / alone_us:.3f}"
                 )
             for line in lines:

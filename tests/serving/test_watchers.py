@@ -112,7 +112,7 @@ def test_a_peer_that_vanishes_is_noticed_while_it_waits(daemon):
 
 
 def test_a_plain_req_socket_can_watch(daemon):
-    """No more than pyzmq and JSON is needed: the reply comes with the change, and the next request goes on behind it."""
+    """With pyzmq and JSON: the reply comes with the change, and the next request goes on behind it."""
     with zmq.Context() as context, context.socket(zmq.REQ) as socket:
         socket.setsockopt(zmq.LINGER, 0)
         socket.setsockopt(zmq.RCVTIMEO, 30_000)
