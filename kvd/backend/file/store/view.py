@@ -6,7 +6,7 @@ and takes them back if it is refused.
 """
 
 from itertools import islice
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from kvclient.contract.errors import KeyNotFoundError, RevisionMismatchError
 from kvclient.contract.rules import check_key, check_ttl
@@ -20,6 +20,16 @@ State = Entry | Put
 
 _INSTANT = 5e-324
 """Stands for the time 0.0, which is `NEVER`."""
+
+
+class Mark(NamedTuple):
+    """Where a group is before an operation, so that it can be taken back."""
+
+    changes: int
+    """How many there are."""
+    revision: int
+    reached: str | None
+    cleared: int | None
 
 
 class View:
@@ -229,13 +239,13 @@ class View:
 
     # Taking back.
 
-    def mark(self) -> tuple[int, int]:
+    def mark(self) -> Mark:
         """Return where the group is, for `back_to`."""
-        return len(self.changes), self.revision
+        return Mark(len(self.changes), self.revision, self.reached, self.cleared)
 
-    def back_to(self, mark: tuple[int, int]) -> None:
+    def back_to(self, mark: Mark) -> None:
         """Forget what was changed since `mark`."""
-        count, self.revision = mark
+        count, self.revision, self.reached, self.cleared = mark
         if len(self.changes) > count:
             del self.changes[count:]
             self._latest = dict(self.changes)
