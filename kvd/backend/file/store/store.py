@@ -134,7 +134,7 @@ class Store:
         try:
             fields = CHANGES[op](view, request)
             if view.revision != mark.revision:
-                cost = self.engine.cost(view.changes[mark.changes :], client, fields if client else b"", view.clear)
+                cost = self.engine.cost(view.written(mark.changes), client, fields if client else b"", view.clear)
                 self._check_room(cost, group, removing=op in FREES)
                 group.cost += cost
         except (WaitsError, DataStoreError) as refused:

@@ -43,8 +43,8 @@ class View:
         self.revision = self._engine.revision
         """Of the last change."""
         self.changes: list[tuple[str, Put | Removal]] = []
-        self._unwritten = 0
-        """The first so many changes are not to be written."""
+        self._unwritten: set[int] = set()
+        """The revisions of changes that are not to be written."""
         self._latest: dict[str, Put | Removal] = {}
         self.clear: Clear | None = None
         self.cleared: int | None = None
@@ -123,8 +123,10 @@ class View:
         return self._keys.order.count(prefix)
 
     def fresh(self, keys: dict[str, bytes]) -> bool:
-        """Tell, in a fraction of the time that `find` takes for each, that none of `keys` has an entry of any kind."""
-        return self._latest.keys().isdisjoint(keys) and not self._engine.holds_any(keys)
+        """Tell, in a fraction of the time that `find` takes for each, that none of `keys` has an entry of any kind, or
+        an end that is still to be told.
+        """
+        return self._latest.keys().isdisjoint(keys) and not self._engine.holds_any(keys) and not self._keys.dropped(1)
 
     # Changing.
 
@@ -189,18 +191,20 @@ class View:
         """Tell of keys that a compaction dropped because they had expired. Nothing of that need be written."""
         for key in self._keys.dropped(most):
             if key not in self._latest:
-                self.revision += 1
-                self.changes.append((key, Removal(self.revision, "expired")))
-                self._unwritten += 1
+                self.remove(key, "expired")
+                self._unwritten.add(self.revision)
 
     @property
     def written_at(self) -> float:
         """The time of the commit; `NEVER` if it does not hold all changes."""
         return NEVER if self._unwritten else self.now
 
-    def written(self) -> list[tuple[str, Put | Removal]]:
-        """Return the changes that the file has to hold."""
-        return self.changes[self._unwritten :]
+    def written(self, start: int = 0) -> list[tuple[str, Put | Removal]]:
+        """Return the changes that the file has to hold, of those from number `start` on."""
+        changes = self.changes[start:] if start else self.changes
+        if not self._unwritten:
+            return changes
+        return [change for change in changes if change[1].revision not in self._unwritten]
 
     def write_down(self, most: int) -> None:
         """Remove the next keys of the oldest clear."""
@@ -249,6 +253,7 @@ class View:
         if len(self.changes) > count:
             del self.changes[count:]
             self._latest = dict(self.changes)
+            self._unwritten = {revision for revision in self._unwritten if revision <= self.revision}
         if self.clear is not None and self.clear.revision > self.revision:
             self.clear = None
 
