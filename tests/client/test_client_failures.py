@@ -20,8 +20,8 @@ from kvclient import (
     DataStoreError,
     RequestError,
     RequestTimeoutError,
-    attempts,
 )
+from kvclient.client import attempts
 from kvclient.contract.zmtp import Conversation
 from processes import Daemon, environment, wait_until
 
