@@ -11,10 +11,12 @@ from kvclient.cli import batch_create, bench, compact, create, delete, ping, rea
 from kvclient.cli.options import Options
 from kvclient.cli.service.app import app as service
 from kvclient.client.blocking import DEFAULT_TIMEOUT
+from kvclient.screen.help import CONTEXT, Group
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Create, read and delete keys in a kvd store. Keys hold any JSON value and can expire.",
