@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +21,12 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Choose how many examples hypothesis tries. It reads this when a test is imported."""
+    """Choose how many examples hypothesis tries. It reads this when a test is imported.
+
+    And have Ctrl-C end what tests start, also where a shell runs pytest in the background: it has it ignore Ctrl-C, and
+    all that it starts after it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile(
         "kvd",
         max_examples=10_000 if config.getoption("--long") else 300,
