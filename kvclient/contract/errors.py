@@ -79,7 +79,9 @@ class KeyTooLongError(DataStoreError, ValueError):
 
 
 class InvalidValueError(DataStoreError, ValueError):
-    """A value is not JSON: NaN, an infinity, a lone surrogate, or an object that JSON has no form for."""
+    """A value is not JSON: NaN, an infinity, a lone surrogate, a dict key that is no string, or an object that JSON has
+    no form for. The message says where in the value, and what to store instead.
+    """
 
 
 class ValueTooLargeError(DataStoreError, ValueError):
