@@ -214,6 +214,8 @@ class Engine(Protocol):
     def history(self, after: int) -> History:
         """Yield the events of revisions above `after`, in their order, up to the last commit at the first step.
 
+        Of a clear that is not `cleared` yet, those keys are told that are written down by then.
+
         A generator of short steps for the owner's thread, with None between them. Commits and compactions may come
         meanwhile. Raises `RevisionGoneError` at the first step if `after` is below `history_from`, and
         `StoreCorruptError` if another program interfered with the medium.

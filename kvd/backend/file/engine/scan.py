@@ -67,7 +67,10 @@ def commits(fd: int, start: int, size: int, chunk: int = _CHUNK) -> Iterator[Fou
         needed = position + _LONGEST_MARKER if found is None else found
         if needed <= len(data) or end >= size or (found is not None and base + found > size):
             return
-        data = data[position:] + os.pread(fd, min(max(chunk, needed - len(data)), size - end), end)
+        more = os.pread(fd, min(max(chunk, needed - len(data)), size - end), end)
+        if not more:  # another program cut the file
+            return
+        data = data[position:] + more
         base, position = base + position, 0
 
 
