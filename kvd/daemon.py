@@ -11,10 +11,11 @@ import time
 from pathlib import Path
 from types import FrameType
 
-from kvclient.contract.messages import StatusDetails
+from kvclient.contract.messages import LimitsInForce, StatusDetails
 from kvd import __version__
 from kvd.backend.file.engine.file import JsonFile
 from kvd.backend.file.store.store import Limits, Store
+from kvd.changes import Changes
 from kvd.server.activation import take_sockets
 from kvd.server.connections import Connections
 from kvd.server.endpoint import Endpoint
@@ -39,24 +40,28 @@ def serve(settings: Settings) -> None:
         signal.signal(number, _end)  # until the server takes over: opening a large file takes seconds
     _allow_descriptors()
     started = time.monotonic()
+    changes = Changes(settings)
     notifier = Notifier()
-    endpoint = Endpoint(settings.listen_on, take_sockets())
+    endpoint = Endpoint.of(settings.endpoint, settings.store, take_sockets())
     try:
         engine = JsonFile(
             settings.data_file,
             sync=settings.sync,
             max_file_bytes=settings.max_file_bytes,
             progress=lambda done, size: notifier.opening(settings.data_file, done, size),
+            served_on=endpoint.address,
         )
         try:
-            _serve(settings, endpoint, engine, notifier, started)
+            _serve(settings, changes, endpoint, engine, notifier, started)
         finally:
             engine.close()
     finally:
         endpoint.release()
 
 
-def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: Notifier, started: float) -> None:
+def _serve(
+    settings: Settings, changes: Changes, endpoint: Endpoint, engine: JsonFile, notifier: Notifier, started: float
+) -> None:
     store = Store(engine, Limits(**settings.limits()))
     wakeup = Wakeup()
     committer, helper = Worker("kvd-committer", wakeup), Worker("kvd-helper", wakeup)
@@ -67,7 +72,10 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
         sync_in_intervals=settings.sync == "interval",
         beat=lambda: notifier.beat(status),
     )
-    connections = Connections(endpoint.bind(), wakeup, most_bytes=_largest_request(settings))
+    connections = Connections(endpoint.bind(), wakeup, most_bytes=settings.largest_request)
+
+    in_force = settings.in_force()
+    limits = LimitsInForce(**{name: in_force[name] for name in LimitsInForce.model_fields})
 
     def describe() -> StatusDetails:
         return StatusDetails(
@@ -84,10 +92,14 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
             sync=settings.sync,
             compacting=upkeep.compacting,
             uptime=round(time.monotonic() - started, 3),
+            limits=limits,
+            refusing=upkeep.refusing,
+            restart_needed=changes.found() or None,
+            settings_error=changes.error,
         )
 
     def status() -> str:
-        return summary(describe(), str(upkeep.interference or ""))
+        return summary(describe(), upkeep.refusing or "")
 
     server = Server(
         connections,
@@ -138,8 +150,3 @@ def _allow_descriptors() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _largest_request(settings: Settings) -> int:
-    """Return the bytes that the largest valid request may have, with as many escapes as text in any language takes."""
-    return 65536 + settings.max_batch * 3 * (settings.max_value_bytes + settings.max_key_length * 2 + 16)

@@ -123,7 +123,7 @@ def _batch_create(
 def _ping(
     store: Store = None, endpoint: Endpoint = None, timeout: Timeout = DEFAULT_TIMEOUT, json: Json = False
 ) -> None:
-    """Tell whether a daemon answers. Starts none.
+    """Tell whether a daemon answers, and on standard error if it refuses all writes. Starts none.
 
     Example: kvctl ping && echo running
     """
@@ -134,11 +134,13 @@ def _ping(
 def _status(
     store: Store = None, endpoint: Endpoint = None, timeout: Timeout = DEFAULT_TIMEOUT, json: Json = False
 ) -> None:
-    """Show the daemon's pid, file, size, keys and versions. Starts none.
+    """Show the daemon's pid, file, size, keys, limits and versions, and settings that need a restart. Starts none.
+
+    Exit code 1 if all writes are refused, because another program changed the data file.
 
     Example: kvctl status --json | jq .keys
     """
-    status.run(Options(store, endpoint, timeout, json))
+    raise typer.Exit(status.run(Options(store, endpoint, timeout, json)))
 
 
 @app.command("compact")

@@ -1,6 +1,7 @@
 """`AsyncClient`: the store of a daemon, from any task of an event loop."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -17,6 +18,7 @@ from kvclient.client.connection import Line
 from kvclient.contract import wire
 from kvclient.contract.endpoint import Target, tcp_address
 from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestTimeoutError
+from kvclient.contract.ownership import check_safe
 
 MOST_CONNECTIONS = 64
 """Requests of one client that are under way at a time; more wait for their turn. So many share a sync of the disk, and
@@ -92,6 +94,11 @@ class AsyncConnection(Line):
 
     def _open(self) -> zmq.asyncio.Socket:
         endpoint = self._target.endpoint
+        if self._target.socket is not None:
+            # libzmq connects in a thread of its own, again and again, and sends before anybody can ask who listens.
+            # So nobody else may be able to listen there: then only this user and root can.
+            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it is gone: then nobody listens
+                check_safe(self._target.socket.parent)
         ipv6 = self._target.socket is None and ":" in tcp_address(endpoint)[0]
         try:
             socket = self._socket = zmq.asyncio.Socket(_context(), zmq.REQ)
@@ -178,9 +185,9 @@ class AsyncClient(Caller):
         """Create all `items` (key → value) or none; see `Client.batch_create`."""
         return await self._change(wire.batch_create(items, ttl))
 
-    async def ping(self) -> None:
-        """Return if the daemon answers."""
-        await self._ask(wire.plain("ping"))
+    async def ping(self) -> str | None:
+        """Return if the daemon answers; see `Client.ping`."""
+        return (await self._ask(wire.plain("ping"))).get("refusing")
 
     async def status(self) -> dict[str, Any]:
         """Return what the daemon tells of itself; see `kvclient.contract.messages.StatusDetails`."""

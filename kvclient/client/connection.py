@@ -12,6 +12,7 @@ from kvclient.client.attempts import FIRST_RETRY_SECONDS, Exchange, attempts, we
 from kvclient.contract import wire
 from kvclient.contract.endpoint import Target, tcp_address
 from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestError
+from kvclient.contract.ownership import check_peer
 from kvclient.contract.zmtp import Conversation, ProtocolError
 
 _CONNECT_SECONDS = 1.0
@@ -67,7 +68,7 @@ class Connection(Line):
         """Return the reply to `request`, which is repeated until one comes; one that `changes` the store gets an id.
 
         Raises `DaemonUnavailableError` or `RequestTimeoutError` after `timeout` seconds, `RequestError` for a request
-        that is larger than the daemon takes.
+        that is larger than the daemon takes, `AccessDeniedError` if another user listens there.
         """
         self.busy = True
         self._sent = False
@@ -97,7 +98,7 @@ class Connection(Line):
             elif self._hang_ups == 2 and not self._sent:  # once may be a restart
                 raise RequestError(
                     f"The daemon hung up while the request of {len(request)} bytes was being sent; it may be larger "
-                    "than the daemon takes (settings max_value_bytes and max_batch). It was not carried out."
+                    "than the daemon takes (setting max_request_bytes). It was not carried out."
                 )
         raise AssertionError("attempts end with a reply or an error")
 
@@ -181,6 +182,8 @@ class Connection(Line):
             raise _UnreachableError(error.strerror) from None
         except OSError:
             raise _LineLost from None
+        if path is not None:
+            check_peer(connected, self._target.endpoint)  # before a byte is sent
         connected.setblocking(False)
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)

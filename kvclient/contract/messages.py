@@ -22,6 +22,11 @@ RequestId = Annotated[
 Seconds = Annotated[float, Field(description="A TTL: seconds from the commit on, finite and above 0.")]
 
 
+Refusing = Annotated[
+    str | None, Field(description="Why writes are refused, for a person to read; absent when all is well.")
+]
+
+
 class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -110,9 +115,26 @@ class ReadReply(_Reply):
 
 
 class DoneReply(_Reply):
-    """The reply to ping, compact and stop."""
+    """The reply to compact and stop."""
 
     ok: Literal[True]
+
+
+class PingReply(_Reply):
+    """The reply to ping."""
+
+    ok: Literal[True]
+    refusing: Refusing = None
+
+
+class LimitsInForce(_Reply):
+    """The limits that a daemon keeps: the settings of the same names, as they were at its start."""
+
+    max_key_length: int
+    max_value_bytes: int
+    max_request_bytes: int
+    max_batch: int
+    max_file_bytes: int
 
 
 class StatusDetails(_Reply):
@@ -133,6 +155,15 @@ class StatusDetails(_Reply):
     sync: Literal["always", "interval", "never"]
     compacting: bool
     uptime: float = Field(description="Seconds.")
+    limits: LimitsInForce
+    refusing: Refusing = None
+    restart_needed: dict[str, Any] | None = Field(
+        default=None,
+        description="Settings that were changed after the daemon's start, with the values that a restart gives them.",
+    )
+    settings_error: str | None = Field(
+        default=None, description="Why the settings, as they are now, would not let a daemon start."
+    )
 
 
 class StatusReply(_Reply):
@@ -151,7 +182,7 @@ class ErrorReply(_Reply):
     keys: list[str] = Field(description="The offending keys.")
 
 
-Reply = WriteReply | ReadReply | DoneReply | StatusReply | ErrorReply
+Reply = WriteReply | ReadReply | DoneReply | PingReply | StatusReply | ErrorReply
 
 requests: TypeAdapter[Request] = TypeAdapter(Request)
 replies: TypeAdapter[Reply] = TypeAdapter(Reply)

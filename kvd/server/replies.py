@@ -28,9 +28,14 @@ def read_reply(value: bytes, entry: Entry) -> bytes:
     )
 
 
+def ping_reply(refusing: str | None) -> bytes:
+    """Return the reply to ping; `refusing` is why writes are refused, if they are."""
+    return DONE if refusing is None else b'{"ok":true,"refusing":%s}' % json.dumps(refusing).encode()
+
+
 def status_reply(status: StatusDetails) -> bytes:
     """Return the reply to status."""
-    return b'{"ok":true,"status":%s}' % status.model_dump_json().encode()
+    return b'{"ok":true,"status":%s}' % status.model_dump_json(exclude_none=True).encode()
 
 
 def error_reply(error: DataStoreError) -> bytes:

@@ -38,7 +38,7 @@ from kvd.backend.file.store.operations import Operation
 from kvd.backend.file.store.outcomes import Result
 from kvd.backend.file.store.store import Group, Store
 from kvd.server.connections import Connection, Connections
-from kvd.server.replies import DONE, error_reply, invalid_request, read_reply, status_reply, write_reply
+from kvd.server.replies import DONE, error_reply, invalid_request, ping_reply, read_reply, status_reply, write_reply
 from kvd.server.upkeep import Upkeep
 from kvd.server.worker import Wakeup, Worker
 
@@ -186,7 +186,7 @@ class Server:
             case BatchCreate():
                 return operations.Create(_encode_all(request.items), request.ttl, request.id)
             case Ping():
-                peer.reply(DONE)
+                peer.reply(ping_reply(self._upkeep.refusing))
             case Status():
                 peer.reply(status_reply(self._describe()))
             case Compact() if self._upkeep.interference is not None:

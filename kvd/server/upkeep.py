@@ -45,6 +45,11 @@ class Upkeep:
         return self._compaction is not None
 
     @property
+    def refusing(self) -> str | None:
+        """Why writes are refused, None if they are not."""
+        return None if self.interference is None else self.interference.message
+
+    @property
     def due_at(self) -> float:
         """When something is to be done, on the monotonic clock; in the past if that is now."""
         waits_for_loop = self._compaction is not None and not self._job_running

@@ -183,6 +183,7 @@ def test_a_daemon_that_ended_leaves_no_zombie(python):
 from pathlib import Path
 from kvclient import Client
 store = Client(timeout=60)
+store.create("key0", 1)
 first = Path("/proc") / str(store.status()["pid"])
 store.stop()
 while ") Z " not in (first / "stat").read_text():

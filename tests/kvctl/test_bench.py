@@ -126,7 +126,7 @@ class TestErrors:
 
     def test_refusal_of_the_daemon_is_the_error(self, bench):
         """If the daemon refuses what the clients do, its error is that of the run, with its exit code."""
-        done = bench("--value-size", "20000")
+        done = bench("--value-size", "2000000")
 
         assert 5 == done.returncode
         assert "max_value_bytes" in done.stderr

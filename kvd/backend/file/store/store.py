@@ -33,9 +33,9 @@ _FAILED_SECONDS = 10.0
 class Limits(NamedTuple):
     """See the settings of the same names."""
 
-    max_key_length: int = 32
-    max_value_bytes: int = 16384
-    max_batch: int = 1000
+    max_key_length: int = 256
+    max_value_bytes: int = 1 << 20
+    max_batch: int = 10_000
     max_file_bytes: int = 1 << 30
     compact_share: float = 0.5
     compact_min_bytes: int = 16 << 20
