@@ -1,7 +1,6 @@
 """`AsyncClient`: the store of a daemon, from any task of an event loop."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Mapping
 from contextlib import closing
@@ -97,8 +96,14 @@ class AsyncConnection(Line):
         if self._target.socket is not None:
             # libzmq connects in a thread of its own, again and again, and sends before anybody can ask who listens.
             # So nobody else may be able to listen there: then only this user and root can.
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # it is gone: then nobody listens
+            try:
                 check_safe(self._target.socket.parent)
+            except (FileNotFoundError, NotADirectoryError):
+                pass  # it is gone: then nobody listens
+            except DataStoreError:
+                raise
+            except OSError as error:
+                raise DaemonUnavailableError(f"The daemon on {endpoint} cannot be reached: {error}.") from None
         ipv6 = self._target.socket is None and ":" in tcp_address(endpoint)[0]
         try:
             socket = self._socket = zmq.asyncio.Socket(_context(), zmq.REQ)

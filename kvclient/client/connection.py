@@ -12,7 +12,7 @@ from kvclient.client.attempts import FIRST_RETRY_SECONDS, Exchange, attempts, we
 from kvclient.contract import wire
 from kvclient.contract.endpoint import Target, tcp_address
 from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestError
-from kvclient.contract.ownership import check_peer
+from kvclient.contract.ownership import check_peer, explain_refusal
 from kvclient.contract.zmtp import Conversation, ProtocolError
 
 _CONNECT_SECONDS = 1.0
@@ -179,6 +179,8 @@ class Connection(Line):
                 connected = self._socket = socket.create_connection(address, seconds)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (PermissionError, socket.gaierror) as error:
+            if path is not None:
+                explain_refusal(path.parent)
             raise _UnreachableError(error.strerror) from None
         except OSError:
             raise _LineLost from None

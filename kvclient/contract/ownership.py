@@ -57,8 +57,9 @@ def check_safe(directory: Path) -> None:
             found = os.lstat(at)
             continue
         part = at / name
+        _check_directory(at, found)  # first, as another's may not even be looked into
         entry = os.lstat(part)
-        _check_parent(at, found, part, entry)
+        _check_entry(at, found, part, entry)
         if stat.S_ISLNK(entry.st_mode):
             links += 1
             if links > _MOST_LINKS:
@@ -89,28 +90,47 @@ def check_peer(connected: socket.socket, endpoint: str) -> None:
         )
 
 
+def explain_refusal(directory: Path) -> None:
+    """Raise `AccessDeniedError` if what is in `directory` was refused to this user because it is another's."""
+    try:
+        check_safe(directory)
+    except AccessDeniedError:
+        raise
+    except OSError:
+        return
+
+
 def _create(directory: Path) -> None:
     """Create a directory and those above it, whatever the umask is, for this user alone."""
     missing = [path for path in (directory, *directory.parents) if not os.path.lexists(path)]
     for path in reversed(missing):
         try:
             path.mkdir(mode=0o700)
-        except FileExistsError:  # somebody else was faster, of whom `check_safe` tells what it is
+        except FileExistsError:  # somebody else was faster; `check_safe` tells what it is
             continue
+        except PermissionError:
+            check_safe(directory)  # which can tell more of why
+            raise
 
 
-def _check_parent(parent: Path, found: os.stat_result, part: Path, entry: os.stat_result) -> None:
-    """Raise if others than this user and root can put something else in the place of `part` in `parent`."""
+def _check_directory(directory: Path, found: os.stat_result) -> None:
     if not stat.S_ISDIR(found.st_mode):
-        raise NotADirectoryError(f"{parent} is no directory")
+        raise NotADirectoryError(f"{directory} is no directory")
     if not _is_trusted(found.st_uid):
-        raise _anothers(parent, found.st_uid)
-    if _others_write(found) and not (found.st_mode & stat.S_ISVTX and _is_trusted(entry.st_uid)):
-        owner = "" if _is_trusted(entry.st_uid) else f", and {part} belongs to uid {entry.st_uid}"
+        raise _anothers(directory, found.st_uid)
+
+
+def _check_entry(parent: Path, found: os.stat_result, part: Path, entry: os.stat_result) -> None:
+    """Raise if others than this user and root can put something else in the place of `part` in `parent`."""
+    if not _others_write(found):
+        return
+    if not found.st_mode & stat.S_ISVTX:
         raise AccessDeniedError(
-            f"Other users can write to {parent}{owner}, so the path to kvd's socket is not safe: choose another "
-            "with the setting endpoint."
+            f"Other users can write to {parent}, so the path to kvd's socket is not safe: 'chmod go-w {parent}', or "
+            "choose another with the setting endpoint."
         )
+    if not _is_trusted(entry.st_uid):
+        raise _anothers(part, entry.st_uid)
 
 
 def _anothers(directory: Path, uid: int) -> AccessDeniedError:

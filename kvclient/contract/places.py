@@ -7,7 +7,6 @@ directories have other owners and modes, and a library that looks at those answe
 
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 _DOCUMENTS = "XDG_DOCUMENTS_DIR"
@@ -39,16 +38,9 @@ def log_directory() -> Path:
     return state_home() / "kvd" / "log"
 
 
-def documents(environment: Mapping[str, str] | None = None) -> Path:
-    """Return the user's documents: `$XDG_DOCUMENTS_DIR`, or what `user-dirs.dirs` names, or `~/Documents`.
-
-    `environment` is another process's; default: this one's.
-    """
-    return (
-        _variable(_DOCUMENTS, os.environ if environment is None else environment)
-        or _from_user_dirs(config_home() / "user-dirs.dirs")
-        or home() / "Documents"
-    )
+def documents() -> Path:
+    """Return the user's documents: `$XDG_DOCUMENTS_DIR`, or what `user-dirs.dirs` names, or `~/Documents`."""
+    return _variable(_DOCUMENTS) or _from_user_dirs(config_home() / "user-dirs.dirs") or home() / "Documents"
 
 
 def socket_directory() -> Path:
@@ -73,9 +65,9 @@ def session_directory() -> Path:
     return Path(f"/run/user/{os.geteuid()}")
 
 
-def _variable(name: str, environment: Mapping[str, str] = os.environ) -> Path | None:
+def _variable(name: str) -> Path | None:
     """Return a variable that names a directory; the specification has relative ones ignored."""
-    value = environment.get(name, "")
+    value = os.environ.get(name, "")
     return Path(value) if value.startswith("/") else None
 
 

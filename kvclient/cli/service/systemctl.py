@@ -42,6 +42,22 @@ class Systemctl:
             raise DataStoreError(f"There is no {name}.service yet: 'kvctl service install' makes it one.")
         return found
 
+    def check_places(self) -> None:
+        """Raise `DataStoreError` if the manager has its settings or documents elsewhere than this shell.
+
+        The service would then read other settings than those that the units were written for.
+        """
+        lines = _run("show-environment").stdout.splitlines()
+        there = {name: value for name, _, value in (line.partition("=") for line in lines)}
+        for name in ("XDG_CONFIG_HOME", "XDG_DOCUMENTS_DIR"):
+            here = os.environ.get(name, "")
+            if here != there.get(name, ""):
+                raise DataStoreError(
+                    f"{name} is {here or 'not set'} here and {there.get(name) or 'not set'} in your systemd, so the "
+                    "service would look elsewhere for its settings and data. Make it the same for this command, or for "
+                    "all your sessions (environment.d(5)) and log in again."
+                )
+
     def active(self, unit: str) -> bool:
         """Tell whether a unit is started."""
         return _run("is-active", "--quiet", unit).returncode == 0

@@ -63,7 +63,7 @@ class Service:
             name="kvd" if store == default else f"kvd@{store}",
             store=store,
             endpoint=str(settings.get("endpoint") or default_endpoint(store)),
-            directory=(home() / os.path.expanduser(file)).resolve().parent if file else documents(environment={}),
+            directory=(home() / os.path.expanduser(file)).resolve().parent if file else documents(),
         )
 
     @property
