@@ -27,7 +27,7 @@ class Changes:
             try:
                 now = self._settings.as_they_are_now().in_force()
                 self._changed = {name: value for name, value in now.items() if value != self._in_force[name]}
-            except DataStoreError as error:
+            except (DataStoreError, OSError, ValueError) as error:  # the file may be just being written
                 self.error = str(error)
         return self._changed
 
