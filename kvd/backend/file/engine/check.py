@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kvclient.contract.errors import StoreCorruptError
+from kvclient.contract.holder import running_holder
 from kvd.backend.file.engine.conversion import plain_entries
 from kvd.backend.file.engine.footnote import NO_FOOTNOTE, Footnote, read_footnote, removals, split_results
 from kvd.backend.file.engine.format import Found, entries, unread
 from kvd.backend.file.engine.interface import LOST, Clear, Entry
 from kvd.backend.file.engine.load import note_clears
 from kvd.backend.file.engine.scan import Damage, is_ours, line_of, walk
-from kvd.lock import running_holder
 
 # While a daemon writes, the end of the file may look damaged for a moment: then it is looked at again.
 _SECOND_LOOKS, _SECOND_LOOK_SECONDS = 40, 0.05
@@ -128,7 +128,7 @@ def examine(fd: int, path: Path) -> Report:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise StoreCorruptError(f"{path} is not a regular file.")
     holder = running_holder(path)
-    report = Report(path, os.fstat(fd).st_size, open_in=holder if holder != os.getpid() else None)
+    report = Report(path, os.fstat(fd).st_size, open_in=holder.pid if holder and holder.pid != os.getpid() else None)
     if not is_ours(fd, path):
         report.plain_keys = len(plain_entries(os.pread(fd, report.size, 0), path))
         return report

@@ -85,11 +85,13 @@ class JsonFile:
         sync: str = "always",
         max_file_bytes: int = 1 << 30,
         progress: Progress = lambda _done, _size: None,
+        served_on: str | None = None,
     ) -> None:
         """Lock, verify and index the file at `path`, which is created if there is none.
 
         A tail that a crash tore is cut, with a warning. A plain JSON file is converted and the original kept.
-        A large file takes seconds, in which `progress` is called with the bytes done and all bytes.
+        A large file takes seconds, in which `progress` is called with the bytes done and all bytes. The lock tells
+        others that the file is `served_on` an endpoint.
         Raises `StoreLockedError`, `StoreCorruptError` (with the place of the damage), or `DataStoreError` if the path
         cannot be used.
         """
@@ -102,7 +104,7 @@ class JsonFile:
         self._fd = -1
         self._progress = progress
         try:
-            self._lock = Lock(self.path, f"The data file {self.path}")
+            self._lock = Lock(self.path, f"The data file {self.path}", served_on)
             self._open()
         except BaseException as error:
             self._abandon()
