@@ -6,7 +6,6 @@ Whatever else is found refuses the whole file: nothing is dropped that somebody 
 """
 
 import contextlib
-import errno
 import glob
 import json
 import os
@@ -21,7 +20,7 @@ from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreFul
 from kvclient.contract.rules import check_key, encode_value
 from kvd.backend.file.engine.format import CLOSING
 from kvd.backend.file.engine.interface import NEVER, Put
-from kvd.backend.file.engine.snapshot import Snapshot, sync_directory
+from kvd.backend.file.engine.snapshot import NO_SECOND_NAMES, Snapshot, sync_directory
 
 # Whatever lies above is a mistake, and would leave no room for the revisions to come.
 _MOST_REVISION = 1 << 53
@@ -62,14 +61,16 @@ def _put(key: str, content: Any, revision: int) -> Put:
     return Put(encode_value(content["value"], key), revision, NEVER if expires_at is None else float(expires_at))
 
 
-def create(path: Path, temporary: Path) -> None:
-    """Put an empty data file at `path`, whole or not at all."""
+def create(path: Path, temporary: Path) -> int | None:
+    """Put an empty data file at `path`, whole or not at all; return it open and locked, None if somebody was faster."""
     with _written({}, temporary) as snapshot:
-        snapshot.publish(path)
+        return os.dup(snapshot.fd) if snapshot.publish_new(path) else None
 
 
-def convert(path: Path, entries: dict[str, Put], temporary: Path, max_file_bytes: int) -> Path:
-    """Replace the plain file at `path` by a data file with `entries`; return where the original is kept.
+def convert(path: Path, entries: dict[str, Put], temporary: Path, max_file_bytes: int) -> tuple[Path, int]:
+    """Replace the plain file at `path` by a data file with `entries`.
+
+    Returns where the original is kept, and the new file, open and locked.
 
     Raises `StoreFullError`, with nothing changed, if that would have more than `max_file_bytes`.
     """
@@ -82,7 +83,7 @@ def convert(path: Path, entries: dict[str, Put], temporary: Path, max_file_bytes
             )
         kept = keep(path, "original")
         snapshot.publish(path)
-    return kept
+        return kept, os.dup(snapshot.fd)
 
 
 @contextlib.contextmanager
@@ -104,20 +105,26 @@ def keep(path: Path, why: str) -> Path:
 
     One that a crashed run left will do.
     """
-    for found in path.parent.glob(f"{glob.escape(path.name)}.{why}-*"):
-        if not found.is_symlink() and os.path.samefile(found, path):
-            return found
+    for found in kept_names(path, why):
+        return found
     kept = aside(path, why)
     try:
         os.link(path, kept)
-    except OSError as error:  # FAT and some network file systems have no second names
-        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}:
+    except OSError as error:
+        if error.errno not in NO_SECOND_NAMES:
             raise
         shutil.copy2(path, kept)
         with kept.open("rb") as file:
             os.fsync(file.fileno())
     sync_directory(kept)
     return kept
+
+
+def kept_names(path: Path, why: str) -> Iterator[Path]:
+    """Yield the names that `keep` has given to the very file that is at `path` still."""
+    for found in path.parent.glob(f"{glob.escape(path.name)}.{why}-*"):
+        if not found.is_symlink() and os.path.samefile(found, path):
+            yield found
 
 
 def aside(path: Path, why: str) -> Path:

@@ -13,12 +13,13 @@ import json
 import logging
 import os
 import time
+import weakref
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreFullError
 from kvd.backend.file.engine.compaction import Move
-from kvd.backend.file.engine.conversion import aside, convert, create, plain_entries
+from kvd.backend.file.engine.conversion import aside, convert, plain_entries
 from kvd.backend.file.engine.filesystem import look_around, resolve
 from kvd.backend.file.engine.format import (
     AFTER_VALUE,
@@ -36,10 +37,11 @@ from kvd.backend.file.engine.format import (
 from kvd.backend.file.engine.index import Index
 from kvd.backend.file.engine.interface import Commit, Compaction, DiskJob, EngineFailure, Entry, Put
 from kvd.backend.file.engine.load import Progress, load
+from kvd.backend.file.engine.possession import refuse_other_names, take
 from kvd.backend.file.engine.scan import is_ours
 from kvd.backend.file.engine.snapshot import GROUP_BYTES, Snapshot, close_at, pwrite_all, pwrite_spread
 from kvd.backend.file.engine.watch import Watch
-from kvd.lock import Lock
+from kvd.lock import Lock, is_at
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +57,8 @@ _OUTCOMES_SHARE = 16
 # Upper bounds: an entry without its key and value, an outcome without its client.
 _ENTRY_BYTES, _OUTCOME_BYTES = 96, 48
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+_open_here: "weakref.WeakSet[JsonFile]" = weakref.WeakSet()
 
 
 class JsonFile:
@@ -81,6 +85,8 @@ class JsonFile:
         self._max_file_bytes = max_file_bytes
         self._reserve = min(_RESERVE_BYTES, max_file_bytes // _RESERVE_SHARE)
         self._lock: Lock | None = None
+        self._pid = os.getpid()
+        self._move: Move | None = None
         self._fd = -1
         self._progress = progress
         try:
@@ -91,17 +97,16 @@ class JsonFile:
             if isinstance(error, OSError) and not isinstance(error, DataStoreError):
                 raise DataStoreError(f"The data file {self.path} cannot be opened: {error}") from None
             raise
+        _open_here.add(self)
 
     def _open(self) -> None:
-        self._temporary.unlink(missing_ok=True)
-        if not self.path.exists():
-            create(self.path, self._temporary)
-            log.info("created %s", self.path)
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        assert self._lock is not None
+        self._fd = take(self.path, self._temporary, self._lock)
         look_around(self._fd, self.path)
         self._progress(0, os.fstat(self._fd).st_size)
         if not is_ours(self._fd, self.path):
             self._convert()
+        refuse_other_names(self._fd, self.path)
         self._index = Index()
         loaded = load(self._fd, self.path, self._index, self._progress)
         os.fdatasync(self._fd)  # what a killed process had written may be in the page cache only
@@ -114,7 +119,6 @@ class JsonFile:
         # that an address stays readable while the index is moved over.
         self._base = 0
         self._previous: tuple[int, int] | None = None
-        self._move: Move | None = None
         self._watch = Watch(self.path, self._fd)
         self._failed: str | None = None
         self._unapplied: tuple[Encoded, int] | None = None
@@ -124,9 +128,9 @@ class JsonFile:
     def _convert(self) -> None:
         with open(self._fd, "rb", closefd=False) as file:
             entries = plain_entries(file.read(), self.path)
-        kept = convert(self.path, entries, self._temporary, self._max_file_bytes)
+        kept, fd = convert(self.path, entries, self._temporary, self._max_file_bytes)
         os.close(self._fd)
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        self._fd = fd
         log.warning("converted %s, a plain JSON file of %d keys; the original is %s", self.path, len(entries), kept)
 
     def __len__(self) -> int:
@@ -307,6 +311,8 @@ class JsonFile:
     # Upkeep.
 
     def verify(self) -> None:
+        if self._lock is not None:
+            self._lock.restore()
         self._watch.verify()
 
     def compact(self, now: float, outcomes: dict[str, tuple[int, int]]) -> Compaction:
@@ -335,7 +341,7 @@ class JsonFile:
         except BaseException:
             self._move = None
             self._watch.expect_replacement(None)
-            if self._failed is None and _lies_at(self.path, move.snapshot.fd):  # interrupted behind the rename
+            if self._failed is None and is_at(move.snapshot.fd, self.path):  # interrupted behind the rename
                 self._failed = (
                     f"The compaction of {self.path} was interrupted. What is on disk shows at the next start."
                 )
@@ -375,7 +381,7 @@ class JsonFile:
         try:
             self._move.publish(self.path, self._end, self._max_file_bytes)
         except OSError as error:
-            if _lies_at(self.path, self._move.snapshot.fd):
+            if is_at(self._move.snapshot.fd, self.path):
                 raise self._fail("put in place for good", error) from None
             raise
 
@@ -427,8 +433,13 @@ class JsonFile:
             raise self._fail("closed", error) from None
 
     def abandon(self) -> None:
-        """Close without touching the file: for a child process that inherited it."""
+        """Close without touching the file: for a child process that inherited it.
+
+        Every child that Python forks does so at once, so that none keeps the lock when its parent has ended.
+        """
         self._abandon()
+        if self._move is not None and os.getpid() != self._pid:
+            self._move.snapshot.leave()
 
     def _abandon(self) -> None:
         if self._fd >= 0:
@@ -443,11 +454,13 @@ class JsonFile:
             self._lock.release()
 
 
-def _lies_at(path: Path, fd: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(fd))
-    except OSError:
-        return False
+def _leave_all_to_the_parent() -> None:
+    for inherited in list(_open_here):
+        inherited.abandon()
+    _open_here.clear()
+
+
+os.register_at_fork(after_in_child=_leave_all_to_the_parent)
 
 
 def full(path: Path, max_file_bytes: int) -> StoreFullError:

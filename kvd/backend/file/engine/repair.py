@@ -15,6 +15,7 @@ from kvd.backend.file.engine.format import Found, rows
 from kvd.backend.file.engine.index import Index
 from kvd.backend.file.engine.interface import Put
 from kvd.backend.file.engine.load import Outcomes
+from kvd.backend.file.engine.possession import take_existing
 from kvd.backend.file.engine.scan import walk
 from kvd.backend.file.engine.snapshot import Snapshot
 from kvd.lock import Lock
@@ -40,7 +41,7 @@ def repair(path: Path) -> Repaired:
         raise StoreCorruptError(f"{path} is not a regular file.")
     lock = Lock(path, f"The data file {path}")
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = take_existing(path, lock)
         try:
             report = examine(fd, path)
             if report.sound:
