@@ -24,7 +24,7 @@ def write(path, *commits):
     data = HEADER
     for commit in commits:
         if commit is None:
-            data += b',"":{"crc":"00000000","bytes":       10,"revision":9},"lost":{"revision":2,"value":1}\n'
+            data += b',"":{"crc":"00000000","bytes":       10,"revision":9},"lost":{"revision":2,"value":\x00}\n'
             continue
         revision, key, synced = commit
         data += encode_commit(

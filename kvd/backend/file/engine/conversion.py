@@ -22,8 +22,8 @@ from kvd.backend.file.engine.format import CLOSING
 from kvd.backend.file.engine.interface import NEVER, Put
 from kvd.backend.file.engine.snapshot import NO_SECOND_NAMES, Snapshot, sync_directory
 
-# Whatever lies above is a mistake, and would leave no room for the revisions to come.
-_MOST_REVISION = 1 << 53
+MOST_REVISION = 1 << 53
+"""Whatever lies above is a mistake, and would leave no room for the revisions to come."""
 
 
 def plain_entries(data: bytes, path: Path) -> dict[str, Put]:
@@ -31,7 +31,7 @@ def plain_entries(data: bytes, path: Path) -> dict[str, Put]:
     if not data.strip():
         return {}
     try:
-        document = json.loads(data, parse_constant=_refuse_constant)
+        document = json.loads(data, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise StoreCorruptError(f"{path} is not a data file: {_reason(error)}") from None
     if not isinstance(document, dict):
@@ -41,13 +41,14 @@ def plain_entries(data: bytes, path: Path) -> dict[str, Put]:
         if key == "" or content is None:
             continue
         try:
-            entries[check_key(key)] = _put(key, content, len(entries) + 1)
+            entries[check_key(key)] = entry_from(key, content, len(entries) + 1)
         except DataStoreError as error:
             raise StoreCorruptError(f"{path} cannot be taken over: {error}", [key]) from None
     return entries
 
 
-def _put(key: str, content: Any, revision: int) -> Put:
+def entry_from(key: str, content: Any, revision: int) -> Put:
+    """Return the entry that `content` describes, with `revision` if it has none. Raises `DataStoreError`."""
     if not isinstance(content, dict) or "value" not in content:
         raise DataStoreError(f'key {key!r} is not an object with a "value".')
     if unknown := content.keys() - {"value", "revision", "expires_at", "expiry"}:
@@ -57,7 +58,7 @@ def _put(key: str, content: Any, revision: int) -> Put:
     if expires_at is not None and not (number and 0 < expires_at <= sys.float_info.max):
         raise DataStoreError(f"key {key!r} expires at {expires_at!r}, which is no time in Unix seconds.")
     own = content.get("revision")
-    revision = own if type(own) is int and 0 < own < _MOST_REVISION else revision
+    revision = own if type(own) is int and 0 < own < MOST_REVISION else revision
     return Put(encode_value(content["value"], key), revision, NEVER if expires_at is None else float(expires_at))
 
 
@@ -134,7 +135,8 @@ def aside(path: Path, why: str) -> Path:
     return next(candidate for candidate in candidates if not os.path.lexists(candidate))
 
 
-def _refuse_constant(constant: str) -> None:
+def refuse_constant(constant: str) -> None:
+    """Have `json.loads` refuse what it would take and JSON does not: NaN and the infinities."""
     raise ValueError(f"{constant} is not JSON")
 
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreFullError
+from kvd.backend.file.engine.check import examine
 from kvd.backend.file.engine.compaction import Move
 from kvd.backend.file.engine.conversion import aside, convert, plain_entries
 from kvd.backend.file.engine.filesystem import look_around, resolve
@@ -38,6 +39,7 @@ from kvd.backend.file.engine.index import Index
 from kvd.backend.file.engine.interface import Commit, Compaction, DiskJob, EngineFailure, Entry, Put
 from kvd.backend.file.engine.load import Progress, load
 from kvd.backend.file.engine.possession import refuse_other_names, take
+from kvd.backend.file.engine.repair import rewrite
 from kvd.backend.file.engine.scan import is_ours
 from kvd.backend.file.engine.snapshot import GROUP_BYTES, Snapshot, close_at, pwrite_all, pwrite_spread
 from kvd.backend.file.engine.watch import Watch
@@ -108,7 +110,13 @@ class JsonFile:
             self._convert()
         refuse_other_names(self._fd, self.path)
         self._index = Index()
-        loaded = load(self._fd, self.path, self._index, self._progress)
+        try:
+            loaded = load(self._fd, self.path, self._index, self._progress)
+        except StoreCorruptError:
+            if not self._take_over_edits():
+                raise
+            self._index = Index()
+            loaded = load(self._fd, self.path, self._index, self._progress)
         os.fdatasync(self._fd)  # what a killed process had written may be in the page cache only
         self._size = os.fstat(self._fd).st_size
         self._end = loaded.end
@@ -132,6 +140,23 @@ class JsonFile:
         os.close(self._fd)
         self._fd = fd
         log.warning("converted %s, a plain JSON file of %d keys; the original is %s", self.path, len(entries), kept)
+
+    def _take_over_edits(self) -> bool:
+        """Take over what somebody changed in the file, if it is valid JSON still, and tell whether it is."""
+        report = examine(self._fd, self.path)
+        if not report.edited:
+            return False
+        kept, fd = rewrite(self._fd, self.path, report, self._max_file_bytes)
+        os.close(self._fd)
+        self._fd = fd
+        log.warning(
+            "%s was changed from outside while no daemon had it open (if not by you, by the disk): %s. "
+            "All of it is taken over; the original is %s",
+            self.path,
+            report.changed(),
+            kept,
+        )
+        return True
 
     def __len__(self) -> int:
         return len(self._index)

@@ -36,9 +36,11 @@ class Loaded(NamedTuple):
 
 def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
     """Fill `index` from the file. Cuts a torn tail; raises `StoreCorruptError` if there is damage before it."""
-    if not has_header(fd):
-        raise _corrupt(path, Damage(0, len(HEADER), 1, False, []))
     size = os.fstat(fd).st_size
+    if not has_header(fd):
+        damage = damage_at(fd, 0, size, 0)
+        assert damage is not None
+        raise _corrupt(path, damage)
     end, revision = len(HEADER), 0
     outcomes = Outcomes()
 
@@ -81,7 +83,7 @@ def _corrupt(path: Path, damage: Damage) -> StoreCorruptError:
     return StoreCorruptError(
         f"The data file {path} has {damage}. Nothing was changed. "
         f"'kvd check {path}' lists all damage, 'kvd repair {path}' saves what is sound. "
-        "If it was edited by hand, pass it through jq: what that writes is taken over as it is.",
+        f"If it was edited by hand, it would be taken over but that {damage.flaw}.",
         damage.keys,
     )
 

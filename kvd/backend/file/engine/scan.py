@@ -4,7 +4,8 @@ The rule by which a torn tail is told from damage: a commit is written only when
 in `synced` up to which revision they are. So bytes that are no whole commit, with no commit behind them that proves
 otherwise, were never acknowledged as durable: they are what a crash left of a write. With such a commit behind them
 they once were whole, and are damaged. So were those in a file that ends as only a clean close, or a compaction, leaves
-one: all in it was durable before.
+one: all in it was durable before. And what is valid JSON, but for what a crash can leave, was changed by somebody
+(`kvd.backend.file.engine.edits`).
 """
 
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kvclient.contract.errors import StoreCorruptError
+from kvd.backend.file.engine.edits import Edit, is_tear, read_edit
 from kvd.backend.file.engine.format import (
     CLOSING,
     HEADER,
@@ -41,13 +43,24 @@ class Damage(NamedTuple):
     """Whether it is the unacknowledged end of a file that a crash left."""
     keys: list[str]
     """Keys that can be read in it."""
+    edit: Edit | None = None
+    """What it says, if it is valid JSON: then somebody changed it, or a disk did in a way that nobody can tell."""
+    flaw: str = ""
+    """Why it is no edit."""
 
     def __str__(self) -> str:
+        if self.edit is not None:
+            what = f", {_some(list(self.edit.changes))}" if self.edit.changes else ", no key"
+            return f"changed from outside at byte {self.start} (line {self.line}), {self.stop - self.start} bytes{what}"
         if self.start == self.stop:
             return f"no closing brace at byte {self.start} (line {self.line})"
         what = "an unfinished commit" if self.torn else "damage"
-        about = f", around {', '.join(map(repr, self.keys[:5]))}" if self.keys else ""
+        about = f", around {_some(self.keys)}" if self.keys else ""
         return f"{what} at byte {self.start} (line {self.line}), {self.stop - self.start} bytes{about}"
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(map(repr, keys[:5])) + (", …" if len(keys) > 5 else "")
 
 
 def commits(fd: int, start: int, size: int) -> Iterator[Found]:
@@ -78,7 +91,7 @@ def walk(fd: int, size: int, position: int = 0, revision: int = 0) -> Iterator[F
         head = damage_at(fd, 0, size, 0)
         if head is None:
             return
-        yield head._replace(torn=False)
+        yield head
         position = head.stop
     while True:
         for commit in commits(fd, position, size):
@@ -126,8 +139,18 @@ def damage_at(fd: int, position: int, size: int, revision: int) -> Damage | None
     proof = following
     while proof is not None and proof.synced is not None and proof.synced <= revision:
         proof = _next_commit(fd, proof.stop, size)
-    torn = proof is None and not _was_closed(fd, size)
-    return Damage(start, stop, line_of(fd, start), torn, readable_keys(os.pread(fd, stop - start, start)))
+    text = os.pread(fd, stop - start, start)
+    edit = read_edit(text, first=position == 0, last=stop == size)
+    torn = (
+        position > 0  # a file comes into being whole
+        and proof is None
+        and not _was_closed(fd, size)
+        and (isinstance(edit, str) or is_tear(text, start, position))
+    )
+    damage = Damage(start, stop, line_of(fd, start), torn, readable_keys(text))
+    if isinstance(edit, str):
+        return damage._replace(flaw=edit)
+    return damage if torn else damage._replace(edit=edit, keys=list(edit.changes))
 
 
 def _skip_spaces(fd: int, position: int, size: int) -> int:
