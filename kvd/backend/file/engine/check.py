@@ -145,6 +145,7 @@ class Report:
                     "after_revision": gap.after,
                     "before_revision": gap.before,
                     "keys": gap.damage.keys,
+                    "unreadable": gap.damage.unreadable,
                 }
                 for gap in self.gaps
             ],

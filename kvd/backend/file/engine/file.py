@@ -172,13 +172,25 @@ class JsonFile:
         if offset < 0:
             assert self._previous is not None
             fd, offset = self._previous[0], entry.address - self._previous[1]
-        found = os.pread(fd, len(VALUE_BEFORE) + entry.length + len(VALUE_AFTER), offset - len(VALUE_BEFORE))
+        try:
+            found = os.pread(fd, len(VALUE_BEFORE) + entry.length + len(VALUE_AFTER), offset - len(VALUE_BEFORE))
+        except OSError as error:
+            raise self._unreadable(entry, offset, error) from None
         if not found.startswith(VALUE_BEFORE) or found[len(VALUE_BEFORE) + entry.length :] != VALUE_AFTER:
             raise StoreCorruptError(
                 f"The data file {self.path} no longer holds a value that was in it: "
                 "another program cut it, or wrote to it, while it was open."
             )
         return found[len(VALUE_BEFORE) : -len(VALUE_AFTER)]
+
+    def _unreadable(self, entry: Entry, offset: int, error: OSError) -> DataStoreError:
+        keys = [key for key in self._index.keys() if self._index.find(key) == entry]  # noqa: SIM118
+        return DataStoreError(
+            f"Key {', '.join(map(repr, keys))} cannot be read: the disk does not give bytes {offset} to "
+            f"{offset + entry.length} of the data file {self.path} ({error.strerror}). Other keys are not affected. "
+            f"Stop the daemon and run 'kvd repair {self.path}', which saves what can be read; then see to the disk.",
+            keys,
+        )
 
     def expiring(self) -> Iterator[tuple[float, str]]:
         return self._index.expiring()
@@ -422,7 +434,7 @@ class JsonFile:
                 try:
                     value = self.read(entry)
                     json.loads(value)
-                except (StoreCorruptError, OSError, ValueError, RecursionError):
+                except (DataStoreError, ValueError, RecursionError):
                     lost += 1
                 else:
                     snapshot.add(key, Put(value, entry.revision, entry.expires_at))

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from kvclient.contract.errors import StoreCorruptError
 from kvd.backend.file.engine.format import CLOSING, HEADER, Row, rows
 from kvd.backend.file.engine.index import Index
+from kvd.backend.file.engine.reading import pread
 from kvd.backend.file.engine.scan import Damage, commits, damage_at, has_header
 from kvd.backend.file.engine.snapshot import close_at
 
@@ -73,17 +74,18 @@ def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
             size - end,
             revision,
         )
-    if damage or os.pread(fd, len(CLOSING), size - len(CLOSING)) != CLOSING:
+    if damage or pread(fd, len(CLOSING), size - len(CLOSING)) != CLOSING:
         close_at(fd, end, size)
         os.fsync(fd)
     return Loaded(end, revision, outcomes.parsed())
 
 
 def _corrupt(path: Path, damage: Damage) -> StoreCorruptError:
+    by_hand = f" If it was edited by hand, it would be taken over but that {damage.flaw}." if damage.flaw else ""
     return StoreCorruptError(
         f"The data file {path} has {damage}. Nothing was changed. "
-        f"'kvd check {path}' lists all damage, 'kvd repair {path}' saves what is sound. "
-        f"If it was edited by hand, it would be taken over but that {damage.flaw}.",
+        f"'kvd check {path}' lists all damage, 'kvd repair {path}' saves what is sound."
+        f"{'' if damage.unreadable else by_hand}",
         damage.keys,
     )
 
