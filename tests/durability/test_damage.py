@@ -79,7 +79,7 @@ def state_of(data, clock):
             continue
         if not isinstance(entry, dict) or "value" not in entry or entry.keys() - {"value", "revision", "expires_at"}:
             return None
-        if entry.get("expires_at", 1) <= 0 or not key.isprintable():
+        if not key.isprintable():
             return None
         if entry.get("expires_at", clock() + 1) > clock():
             found[key] = entry["value"]

@@ -167,7 +167,7 @@ def test_reports_for_programs(closed, command):
         (b'"debug":false', b'"debug":flase', "it is not valid JSON there"),
         (b'"debug":false', b'"debug":NaN', "it is not valid JSON there"),
         (b'"value":{"debug"', b'"comment":1,"value":{"debug"', "fields of unknown meaning: comment"),
-        (b'"expires_at":', b'"expires_at":-', "which is no time in Unix seconds"),
+        (b'"expires_at":', b'"expires_at":"soon","expiry":', "which is no time in Unix seconds"),
         (b'"config"', b'"con\\u0000fig"', "control character"),
     ],
 )

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from kvclient.contract.errors import StoreFullError
 from kvd.backend.file.engine.index import Index
-from kvd.backend.file.engine.interface import NEVER, DiskJob, Entry, Put
+from kvd.backend.file.engine.interface import DiskJob, Entry, Put
 from kvd.backend.file.engine.snapshot import Snapshot, pwrite_all
 
 # A step copies so many entries or bytes, whichever comes first: a third of a millisecond's work.
@@ -63,7 +63,7 @@ class Move:
         for position, key in enumerate(self._keys):
             self._copied.append(_NOT_COPIED)
             entry = self._index.find(key)
-            if entry is not None and entry.address < first_after and not NEVER < entry.expires_at <= now:
+            if entry is not None and entry.address < first_after and entry.expires_at > now:
                 snapshot.add(key, Put(read(entry), entry.revision, entry.expires_at))
                 pending.append(position)
                 step_bytes += entry.length

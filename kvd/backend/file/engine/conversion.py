@@ -55,7 +55,7 @@ def entry_from(key: str, content: Any, revision: int) -> Put:
         raise DataStoreError(f"key {key!r} has fields of unknown meaning: {', '.join(sorted(unknown))}.")
     expires_at = content.get("expires_at", content.get("expiry"))
     number = isinstance(expires_at, int | float) and not isinstance(expires_at, bool)
-    if expires_at is not None and not (number and 0 < expires_at <= sys.float_info.max):
+    if expires_at is not None and not (number and abs(expires_at) <= sys.float_info.max):
         raise DataStoreError(f"key {key!r} expires at {expires_at!r}, which is no time in Unix seconds.")
     own = content.get("revision")
     revision = own if type(own) is int and 0 < own < MOST_REVISION else revision

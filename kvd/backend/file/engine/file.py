@@ -47,11 +47,13 @@ from kvd.lock import Lock, is_at
 
 log = logging.getLogger(__name__)
 
-# The file grows by an eighth at a time, within these bounds. Overwriting spaces costs a fifth to a third less per
-# fdatasync than growing the file at each commit. And whenever it grows the closing brace moves, which a program that
-# has read the brace and not yet met the end of the file can see; jq, for one, works on what it has read in between. So
-# it should grow seldom. Larger steps would make the commit that grows it wait longer (1 MiB 1 to 3 ms, 4 MiB 13 ms).
-_LEAST_EXTENT_BYTES, _MOST_EXTENT_BYTES = 1 << 20, 4 << 20
+# By how much the file grows at a time. Overwriting spaces costs a fifth to a third less per fdatasync than growing the
+# file at each commit. And whenever it grows the closing brace moves, which a program that has read the brace and not
+# yet met the end of the file can see; jq, for one, works on what it has read in between. So it should grow seldom: a
+# small file doubles, which is ten times until it has a megabyte, and yet shows a person who looks into it no screens
+# of spaces; then it is a megabyte at a time, or an eighth. Larger steps would make the commit that grows it wait longer
+# (1 MiB 1 to 3 ms, 4 MiB 13 ms).
+_LEAST_EXTENT_BYTES, _USUAL_EXTENT_BYTES, _MOST_EXTENT_BYTES = 1 << 10, 1 << 20, 4 << 20
 # What removals may use of a file that is full for everything else, as a share of max_file_bytes and at most.
 _RESERVE_SHARE, _RESERVE_BYTES = 16, 64 * 1024
 # What the remembered outcomes may use of a compacted file, as a share of max_file_bytes.
@@ -274,7 +276,8 @@ class JsonFile:
     def _extend(self, stop: int) -> None:
         """Move the closing brace so that a commit can end at `stop`; by a whole extent where there is room for it."""
         needed = stop + len(OPEN_END)
-        extent = min(max(_LEAST_EXTENT_BYTES, self._size // 8), _MOST_EXTENT_BYTES)
+        extent = max(_LEAST_EXTENT_BYTES, min(self._size, _USUAL_EXTENT_BYTES), self._size // 8)
+        extent = min(extent, _MOST_EXTENT_BYTES)
         wanted = min(max(needed, self._size + extent), self._max_file_bytes)
         brace = self._size - len(CLOSING)
         for size in (wanted, needed):
@@ -350,6 +353,8 @@ class JsonFile:
     def verify(self) -> None:
         if self._lock is not None:
             self._lock.restore()
+        if self._unapplied is not None:  # its caller was interrupted
+            self._undo()
         self._watch.verify()
 
     def compact(self, now: float, outcomes: dict[str, tuple[int, int]]) -> Compaction:
@@ -460,6 +465,8 @@ class JsonFile:
 
     def _trim(self) -> None:
         try:
+            if self._unapplied is not None:
+                self._undo()
             self._watch.verify()
         except StoreCorruptError:
             return

@@ -5,11 +5,12 @@ who asks. `kvd.backend.file.engine.file` is the one there is. Every method is ca
 except `Engine.write`, which touches only the medium and may run in another while the owner goes on reading.
 """
 
+import math
 from collections.abc import Callable, Collection, Generator, Iterator
 from typing import Any, NamedTuple, Protocol
 
-NEVER = 0.0
-"""The `expires_at` of what never expires."""
+NEVER = math.inf
+"""The `expires_at` of what never expires. (A clock that stands before 1970 makes negative ones.)"""
 
 
 class Entry(NamedTuple):

@@ -16,6 +16,7 @@ GROUP_BYTES = 8192
 # More than a file is ever grown by. What is longer than this is no spaces, but what a damaged file ends with.
 _MOST_SPACES = 16 << 20
 _BUFFER_BYTES = 256 * 1024
+_SPREAD_BYTES = 64 * 1024
 NO_SECOND_NAMES = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 """What `os.link` fails with on FAT and some network file systems."""
 
@@ -136,6 +137,9 @@ def pwrite_spread(fd: int, data: bytes, offset: int) -> None:
     The kernel caches what is written at once in as large a folio as it can, and goes through all the blocks of a folio
     for each later write and sync of one of them. By way of sendfile, still in one call, it is 64 KiB at a time.
     """
+    if len(data) < _SPREAD_BYTES:
+        pwrite_all(fd, data, offset)
+        return
     try:
         source = os.memfd_create("kvd")
     except OSError:  # no descriptor is left, or it is forbidden

@@ -1,9 +1,10 @@
 """When keys expire: a heap of times, so that the next one due is at hand without looking at all keys."""
 
 import heapq
+import math
 from collections.abc import Iterable
 
-from kvd.backend.file.engine.interface import NEVER, Entry
+from kvd.backend.file.engine.interface import Entry
 
 # The heap may hold so many times more entries than there are keys that expire before it is made anew.
 _SLACK_FACTOR, _SLACK = 2, 1000
@@ -19,7 +20,7 @@ class Expiry:
         self._heap = list(expiring)
         heapq.heapify(self._heap)
         self._live = len(self._heap)
-        self._dropped_until = NEVER
+        self._dropped_until = -math.inf
 
     def __len__(self) -> int:
         """Return the number of keys that expire some day."""
@@ -65,4 +66,4 @@ class Expiry:
 
 def is_expired(entry: Entry, now: float) -> bool:
     """Tell whether an entry is invisible at `now`. It is from the instant `expires_at` on."""
-    return NEVER < entry.expires_at <= now
+    return entry.expires_at <= now

@@ -33,7 +33,8 @@ class Outcomes:
     """The latest outcome of each client, in the order in which they were heard of."""
 
     def __init__(self, durable: dict[str, tuple[int, int]]) -> None:
-        self._latest: dict[str, tuple[int, Result]] = dict(list(durable.items())[-MOST_CLIENTS:])
+        self._successes = dict(list(durable.items())[-MOST_CLIENTS:])
+        self._latest: dict[str, tuple[int, Result]] = dict(self._successes)
 
     def latest(self, client: str) -> tuple[int, Result] | None:
         """Return number and outcome of the client's latest request, None if nothing is known of it."""
@@ -43,12 +44,16 @@ class Outcomes:
         """Note an outcome, in place of the client's former one."""
         self._latest.pop(client, None)
         self._latest[client] = (number, result)
+        if isinstance(result, int):
+            self._successes[client] = (number, result)
         if len(self._latest) > MOST_CLIENTS:
-            del self._latest[next(iter(self._latest))]
+            oldest = next(iter(self._latest))
+            del self._latest[oldest]
+            self._successes.pop(oldest, None)
 
     def durable(self) -> dict[str, tuple[int, int]]:
-        """Return the successes."""
-        return {c: (number, result) for c, (number, result) in self._latest.items() if isinstance(result, int)}
+        """Return each client's latest success, also where a refusal came after it: it must not be carried out again."""
+        return {client: self._successes[client] for client in self._latest if client in self._successes}
 
 
 def split_id(request_id: str) -> tuple[str, int]:
