@@ -65,6 +65,27 @@ def create(key, value=b"1", **more):
     return Create({key: value}, **more)
 
 
+@pytest.mark.parametrize("now", [-1_000_000.0, -5.0, -2.5, 0.0])
+def test_a_clock_that_stands_before_1970(opened, clock, now):
+    """A TTL counts there as ever: across a restart and a compaction, and also where a key expires at 0."""
+    clock.now = now
+    opened.do(create("short", ttl=5), create("long", ttl=1000), create("always"))
+    opened.compact()
+    again = opened.reopened()
+    try:
+        assert b"1" == again.read("short") == again.read("long")
+        clock.now = now + 5
+        with pytest.raises(KeyNotFoundError):
+            again.read("short")
+        again.do(Sweep(10))
+        assert 2 == len(again.store)
+        again.compact()
+        assert b"1" == again.read("long") == again.read("always")
+        assert now + 1000 == again.engine.find("long").expires_at
+    finally:
+        again.engine.close()
+
+
 class TestRevisions:
     def test_every_change_raises_the_revision_by_one(self, opened):
         """Creates, batches and deletes count one each; refusals count nothing."""
