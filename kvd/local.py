@@ -304,7 +304,7 @@ class LocalDataStore(Face):
                         log.warning("%s", error)
                         return  # nothing can be written any more
             with self._state:
-                due = self._chores.timeout()
+                due = self._chores.queue()
                 self._hub.work()
             poll.poll(1000 * min(_UPKEEP_SECONDS, _UPKEEP_SECONDS if due is None else due))
             if select.select([self._wake], [], [], 0)[0]:
