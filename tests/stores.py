@@ -10,7 +10,7 @@ from kvd.backend.file.events import FileEvents
 from kvd.backend.file.store.operations import READS
 from kvd.backend.file.store.operations.upkeep import Forget, Sweep, WriteDown
 from kvd.backend.file.store.replies import changed
-from kvd.backend.file.store.store import CompactWhen, Store, Task
+from kvd.backend.file.store.store import CompactWhen, Store
 from kvd.limits import Limits
 from kvd.requests.parser import Parser
 from kvd.requests.twins import TWINS
@@ -51,7 +51,7 @@ class Opened:
         return group.results
 
     def decide(self, *operations, asker=None):
-        return self.store.decide([Task(asker, operation) for operation in operations])
+        return self.store.decide([(asker, operation) for operation in operations])
 
     def change(self, operation):
         """Carry out one operation, after a compaction if it takes one; raise if it is refused."""

@@ -149,7 +149,7 @@ class Face(ABC):
         return self._call(calls.exists(key))
 
     def expire(self, key: str, ttl: float | None) -> int:
-        """Let `key` expire `ttl` seconds from now, or with None never. Atomic. The value keeps its revision.
+        """Let `key` expire `ttl` seconds from now, or with None never. Atomic.
 
         Returns the store's revision after it. Raises `KeyNotFoundError`.
         """

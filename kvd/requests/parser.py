@@ -22,7 +22,7 @@ from kvclient.contract.rules import invalid_value, shorten
 from kvd.limits import Limits
 from kvd.requests.chunks import chunks
 from kvd.requests.twins import read_items, read_keys, read_members, read_request
-from kvd.requests.values import compact, constant
+from kvd.requests.values import checked, compact, constant, has_odd_numbers, squeezed
 
 LARGE_BYTES = 64 * 1024
 """Frames of more bytes are to be parsed in steps."""
@@ -102,15 +102,16 @@ class Parser:
         return request
 
     def _items(self, text: bytes) -> Generator[None, None, dict[str, bytes]]:
+        text = squeezed(text)
         raw: dict[str, Any] = {}
         for part in _decoded(text, read_items, "items"):
             raw |= part
             self._check_count(len(raw), "batch_create")
             yield
+        most, odd = self._limits.max_value_bytes, has_odd_numbers(text)
         pending = 0
-        most = self._limits.max_value_bytes
         for key, value in raw.items():
-            raw[key] = found = compact(bytes(value), key, most)
+            raw[key] = found = checked(bytes(value), key, most, odd_numbers=odd)
             pending += len(found)
             if pending >= _STEP_BYTES:
                 pending = 0
@@ -158,9 +159,7 @@ def _array_or_object(raw: Any, opening: bytes, field: str) -> bytes:
     if not text.startswith(opening):
         kind = "an array" if opening == b"[" else "an object"
         raise RequestError(f"This is no request (field {field!r}): it has to be {kind}.")
-    if len(text) > LARGE_BYTES:
-        text = bytes(msgspec.json.format(text, indent=-1))
-    return text
+    return squeezed(text) if len(text) > LARGE_BYTES else text
 
 
 def _decoded(text: bytes, decode: Any, field: str) -> Any:

@@ -20,27 +20,45 @@ _read_floats = msgspec.json.Decoder(list[float]).decode
 _strings = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SIGNS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
+_FEWEST_NESTED = 2 * MAX_NESTING
+"""A value that nests more deeply has more bytes."""
 _ESCAPE_SAVES = 5
 """Bytes that `\\u0061` has more than the one byte that it stands for."""
 
 
 def compact(raw: bytes, key: str, max_bytes: int) -> bytes:
-    r"""Return valid JSON as compact JSON, numbers and escapes as they were sent.
+    """Return valid JSON as it is stored; see `squeezed` and `checked`."""
+    text = squeezed(raw)
+    return checked(text, key, max_bytes, odd_numbers=has_odd_numbers(text))
+
+
+def squeezed(text: bytes) -> bytes:
+    """Return valid JSON without white space outside of strings."""
+    if b" " in text or b"\n" in text or b"\t" in text or b"\r" in text:
+        return msgspec.json.format(text, indent=-1)
+    return text
+
+
+def has_odd_numbers(text: bytes) -> bool:
+    """Tell whether there may be numbers that `checked` has to look at."""
+    return bool(_large_exponent(text) or (len(text) >= _FEWEST_DIGITS and _many_digits(text)))
+
+
+def checked(text: bytes, key: str, max_bytes: int, *, odd_numbers: bool) -> bytes:
+    r"""Return compact JSON that may be stored as it is, numbers and escapes as they were sent.
 
     Raises `ValueTooLargeError` for more than `max_bytes` (escapes such as `\u00e9` count as the characters that they
     stand for), and `InvalidValueError` for what nests too deeply, or holds a number that is larger than a double or has
     more than 4,300 digits. A value is not parsed for all this, which would take ten times as long.
     """
-    text = raw
-    if b" " in text or b"\n" in text or b"\t" in text or b"\r" in text:
-        text = msgspec.json.format(text, indent=-1)
-    if len(text) > max_bytes:
-        check_value_size(len(text) - _ESCAPE_SAVES * text.count(b"\\u"), key, max_bytes)
+    size = len(text)
+    if size > max_bytes:
+        check_value_size(size - _ESCAPE_SAVES * text.count(b"\\u"), key, max_bytes)
         text = encode_value(json.loads(text), key)
         check_value_size(len(text), key, max_bytes)
-    if _large_exponent(text) or (len(text) >= _FEWEST_DIGITS and _many_digits(text)):
+    if odd_numbers:
         _check_numbers(_outside_strings(text), key)
-    if text.count(b"[") + text.count(b"{") > MAX_NESTING:
+    if size > _FEWEST_NESTED and text.count(b"[") + text.count(b"{") > MAX_NESTING:
         _check_depth(_outside_strings(text), key)
     return text
 

@@ -48,7 +48,7 @@ class Server:
                 dispatch.receive(peer)
             received += len(peers)
             if peers and received < _ROUND and time.monotonic() < housekeep_by:
-                if not backend.queued:
+                if not backend.queued and not dispatch.parsing:
                     continue
                 if backend.gathering:
                     timeout = 0.0  # see who else writes before the disk is asked

@@ -166,5 +166,5 @@ class TestReadMany:
         with Opened(directory / "s.json", clock, sync="never", max_request_bytes=10_000) as opened:
             opened.do(*(create(f"k{n}", "x" * 4000) for n in range(3)))
             assert 2 == len(opened.ask("read_many", keys=["k0", "k1"])["entries"])
-            with pytest.raises(BatchTooLargeError, match="12006 bytes.*max_request_bytes"):
+            with pytest.raises(BatchTooLargeError, match=r"12006 bytes.*max_request_bytes"):
                 opened.ask("read_many", keys=["k0", "k1", "k2"])

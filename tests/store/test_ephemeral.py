@@ -128,7 +128,7 @@ class TestEnd:
 
         assert [("released", "a", b"1"), ("released", "b", b"1")] == [(e.kind, e.key, e.previous) for e in events]
         assert {"freed": 1, "rebound": 1} == opened.contents()
-        assert 2 == opened.keys.released
+        assert 2 == opened.keys.removed["released"]
         assert [] == list(opened.keys.owners.ended())
 
     def test_release_sees_what_its_group_did_before(self, opened, owner, process):

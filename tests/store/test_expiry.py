@@ -50,6 +50,22 @@ class TestInstant:
         assert isinstance(refused, InvalidTTLError)
         assert 0 == len(opened.keys)
 
+    @pytest.mark.parametrize("now", [-1_000_000.0, -5.0, -2.5, 0.0])
+    def test_a_clock_that_stands_before_1970(self, opened, clock, now):
+        """A TTL counts there as ever: across a restart and a compaction, and also where a key expires at 0."""
+        clock.now = now
+        opened.do(create("short", 1, ttl=5), create("long", 1, ttl=1000), create("always", 1))
+        opened.compact()
+        with opened.reopened() as again:
+            assert ["always", "long", "short"] == again.list()
+            clock.now = now + 5
+            assert ["always", "long"] == again.list()
+            again.sweep()
+            assert 2 == len(again.keys)
+            again.compact()
+            assert ["always", "long"] == again.list()
+            assert now + 1000 == again.engine.find("long").expires_at
+
 
 class TestSweep:
     def test_swept_key_stays_away_when_the_clock_is_set_back(self, opened, clock):
@@ -86,7 +102,7 @@ class TestSweep:
 
         assert 0 == len(opened.keys)
         assert opened.store.next_expiry() is None
-        assert 10 == opened.keys.expired
+        assert 10 == opened.keys.removed["expired"]
 
     def test_recreated_key_is_not_swept_for_its_former_life(self, opened, clock):
         """A stale time in the heap removes nothing."""

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kvd.backend.file.engine.interface import Entry, Put, Removal
-from kvd.backend.file.store.committed import Change, Committed
+from kvd.backend.file.engine.interface import NEVER, Entry, Put, Removal
+from kvd.backend.file.store.committed import Committed
 from kvd.backend.file.store.operations.list import MOST_BYTES, MOST_ENTRIES
 from kvd.backend.file.store.order import Order, end_of
 from stores import create, create_all, delete, request
@@ -40,11 +40,11 @@ class TestOrder:
             changes = []
             for key, put in commit:
                 if put:
-                    changes.append(Change(key, expected.get(key), Put(b"1", 1, 0.0)))
-                    expected[key] = Entry(0, 1, 1, 0.0)
+                    changes.append((key, expected.get(key), Put(b"1", 1, NEVER)))
+                    expected[key] = Entry(0, 1, 1, NEVER)
                 elif key in expected:
-                    changes.append(Change(key, expected.pop(key), Removal(1)))
-            order.follow(Committed(1, 0.0, changes))
+                    changes.append((key, expected.pop(key), Removal(1)))
+            order.follow(Committed(1, 0.0, changes, removes=True, binds=False, expires=False))
 
             assert sorted(expected) == list(order)
 
@@ -66,10 +66,18 @@ class TestList:
         assert keys == found
         assert 5 == pages
 
-    @pytest.mark.parametrize(("prefix", "after", "found"), [
-        ("b", "", ["b", "b1", "b2"]), ("b", "b", ["b1", "b2"]), ("b", "b1x", ["b2"]), ("b", "c", []), ("b", "a", ["b", "b1", "b2"]),
-        ("", "b2", ["c"]), ("x", "", []),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("prefix", "after", "found"),
+        [
+            ("b", "", ["b", "b1", "b2"]),
+            ("b", "a", ["b", "b1", "b2"]),
+            ("b", "b", ["b1", "b2"]),
+            ("b", "b1x", ["b2"]),
+            ("b", "c", []),
+            ("", "b2", ["c"]),
+            ("x", "", []),
+        ],
+    )
     def test_prefix_and_after(self, opened, prefix, after, found):
         """Only keys with the prefix, and only behind `after`."""
         opened.batch(dict.fromkeys(["a", "b", "b1", "b2", "c"], 1))

@@ -60,13 +60,12 @@ class TestRepetition:
         with opened.reopened() as again:
             (fourth,) = again.outcomes(repeated)
             again.compact()
-            again = again.reopened()
-            (fifth,) = again.outcomes(repeated)
-            again.close()
+            with again.reopened() as compacted:
+                (fifth,) = compacted.outcomes(repeated)
+                assert first.revision == compacted.engine.revision
 
         assert {changed(first)} == {changed(outcome) for outcome in (second, third, fourth, fifth)}
         assert len(json.loads(changed(first))) > 2
-        assert first.revision == again.engine.revision
 
     def test_success_that_changes_nothing_is_repeated(self, opened):
         """As long as the store is open; afterwards it is decided anew, which is as right an answer."""

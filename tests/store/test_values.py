@@ -188,6 +188,7 @@ class TestIncrement:
 
         assert start == opened.read("a")
 
+    @pytest.mark.usefixtures("many_openings")
     @given(
         start=st.integers(-(10**30), 10**30) | st.floats(-1e300, 1e300),
         by=st.integers(-(10**30), 10**30) | st.floats(-1e300, 1e300),

@@ -15,6 +15,7 @@ from kvclient.contract.errors import DataStoreError
 from kvclient.contract.operations import OPERATIONS
 from kvd.backend.asking import Asker
 from kvd.backend.feed import Source
+from kvd.backend.file.chores import Chores
 from kvd.backend.file.committer import Committer
 from kvd.backend.file.description import describe, statistics
 from kvd.backend.file.engine.file import JsonFile
@@ -67,9 +68,9 @@ class FileBackend:
         self.fd = self._store.keys.owners.fd
         self._wakeup = wakeup
         self._writer, self._helper = Worker("kvd-committer", wakeup), Worker("kvd-helper", wakeup)
+        self._chores = Chores(self._store, self._committer)
         self._upkeep = Upkeep(
             self._store,
-            self._committer,
             self._health,
             self._helper,
             sync_in_intervals=sync == "interval",
@@ -145,8 +146,6 @@ class FileBackend:
 
     def work(self, *, stopping: bool) -> float:
         self._upkeep.look(committing=self.busy)
-        if not stopping:
-            self._upkeep.queue()
         for _ in range(len(self._later)):
             steps, asker = self._later.popleft()
             if not self._step(steps, asker):
@@ -155,9 +154,10 @@ class FileBackend:
         self._upkeep.step(committing=self.busy)  # behind the commit, or while the disk is at it
         if self._health.failure is not None:
             raise self._health.failure
-        return self._timeout()
+        chores_in = None if stopping else self._chores.queue()
+        return self._timeout(chores_in)
 
-    def _timeout(self) -> float:
+    def _timeout(self, chores_in: float | None) -> float:
         if self._later:
             return 0.0
         if len(self._committer) and not self.busy and not self._upkeep.compacting:
@@ -165,6 +165,8 @@ class FileBackend:
                 return 0.0
             return max(0.0, self._hold_until - time.monotonic())
         timeout = self._upkeep.timeout()
+        if chores_in is not None and chores_in < timeout:
+            timeout = chores_in
         return max(timeout, _YIELD_SECONDS) if self.busy else timeout
 
     # Commits.

@@ -21,7 +21,7 @@ from kvd.backend.file.store.committed import Committed
 from kvd.backend.file.store.operations import FREES
 from kvd.backend.file.store.outcomes import Result
 from kvd.backend.file.store.replies import changed
-from kvd.backend.file.store.store import Group, Store, Task
+from kvd.backend.file.store.store import Group, Store
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +91,7 @@ class Committer:
         if not self._queue:
             return None
         self.needs_room = False
-        group = self._store.decide([Task(member.asker, member.request) for member in self._next()])
+        group = self._store.decide(self._next())
         if not group.results:
             self.needs_room = group.waits_for_room
             return None

@@ -3,6 +3,7 @@
 Reads are functions of this; they see finished groups only.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 from typing import Literal
@@ -13,7 +14,7 @@ from kvclient.contract.errors import DataStoreError, KeyNotFoundError
 from kvclient.contract.rules import check_key
 from kvd.backend.file.engine.interface import Engine, Entry, Put, Removal
 from kvd.backend.file.store.clears import Clears
-from kvd.backend.file.store.committed import Change, Committed, Old, Subscriber
+from kvd.backend.file.store.committed import Committed, Subscriber
 from kvd.backend.file.store.expiry import Expiry, is_expired
 from kvd.backend.file.store.order import Order, between, end_of
 from kvd.backend.file.store.owners import Owners
@@ -38,8 +39,8 @@ class Keys:
         self._dropped: SortedDict[str, Put] = SortedDict()
         self.keeps_dropped_values = False
         """Whether somebody wants to be told the values of expired keys that a compaction dropped."""
-        self.expired = self.released = 0
-        """How many keys have gone so since the start."""
+        self.removed: Counter[str] = Counter()
+        """How many keys have gone since the start, by kind."""
         self._subscribers: list[Subscriber] = [self.order.follow]
 
     def __len__(self) -> int:
@@ -113,13 +114,22 @@ class Keys:
             self.expiry.forget_overdue(key)
         dropped.clear()
 
+    @property
+    def have_chores(self) -> bool:
+        """Whether there is something to be written down, or told of, that is gone already."""
+        return bool(self._dropped or self.clears)
+
     def dropped(self, most: int) -> list[str]:
         """Return some of the keys that were dropped and not told of."""
         return list(islice(self._dropped, most))
 
-    def was_dropped(self, key: str) -> bool:
-        """Tell whether a key was dropped and not told of."""
-        return bool(self._dropped) and key in self._dropped
+    def dropped_state(self, key: str) -> Put | None:
+        """Return what a key was that was dropped and not told of."""
+        return self._dropped.get(key) if self._dropped else None
+
+    def dropped_any(self, keys: dict[str, bytes]) -> bool:
+        """Tell whether any of the keys was dropped and not told of."""
+        return bool(self._dropped) and not self._dropped.keys().isdisjoint(keys)
 
     # Following.
 
@@ -131,34 +141,17 @@ class Keys:
         """Take over what a commit changed."""
         for subscriber in self._subscribers:
             subscriber(committed)
-        for _, _, new in committed.changes:
-            if type(new) is Removal:
-                self.expired += new.kind == "expired"
-                self.released += new.kind == "released"
-        self.expiry.follow(committed)
-        if self.expiry.overgrown():
-            self.expiry = Expiry(self.engine.expiring())
-        self.owners.follow(committed)
+        if committed.removes:
+            self.removed.update(new.kind for _, _, new in committed.changes if isinstance(new, Removal))
+        if committed.expires or self.expiry:
+            self.expiry.follow(committed)
+            if self.expiry.overgrown():
+                self.expiry = Expiry(self.engine.expiring())
+        if committed.binds or self.owners:
+            self.owners.follow(committed)
         if self._dropped:
             for key, _, _ in committed.changes:
                 self._dropped.pop(key, None)
-
-    def changes(self, changes: list[tuple[str, Put | Removal]]) -> list[Change]:
-        """Return changes that are about to become visible, each with what was there before it."""
-        find = self._find_old if self._dropped else self.engine.find
-        if len(changes) == 1:
-            ((key, new),) = changes
-            return [Change(key, find(key), new)]
-        before: dict[str, Old] = {}
-        found = []
-        for key, new in changes:
-            old = before[key] if key in before else find(key)
-            found.append(Change(key, old, new))
-            before[key] = new if type(new) is Put else None
-        return found
-
-    def _find_old(self, key: str) -> Old:
-        return self._dropped.get(key) or self.engine.find(key)
 
     def has_expired(self, now: float) -> bool:
         """Tell whether a compaction would free an expired key."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from kvclient.contract.errors import DataStoreError, StoreFullError
-from kvd.backend.asking import Asker
 from kvd.backend.file.engine.interface import Commit, Compaction, Engine, Outcome
 from kvd.backend.file.store.committed import Committed
 from kvd.backend.file.store.keys import Keys
@@ -26,13 +25,6 @@ _SWEEP_BYTES = 256
 # A compaction that failed, for want of room on the disk, say, is not tried again for so long.
 _FAILED_SECONDS = 10.0
 _UPKEEP = ("sweep", "release", "write_down", "forget")
-
-
-class Task(NamedTuple):
-    """An operation to be decided, and who asks for it (None: the store itself)."""
-
-    asker: Asker | None
-    request: Any
 
 
 class CompactWhen(NamedTuple):
@@ -86,11 +78,14 @@ class Store:
 
     # Changes.
 
-    def decide(self, tasks: Sequence[Task]) -> Group:
-        """Decide operations in their order, up to the first that has to wait (see `Group.results`)."""
+    def decide(self, tasks: Sequence[tuple[Any, ...]]) -> Group:
+        """Decide operations in their order, up to the first that has to wait (see `Group.results`).
+
+        A task is who asks for it (an `Asker`, or None: the store itself), the request, and what the caller adds.
+        """
         view = View(self.keys, self._clock())
         group = Group(view)
-        for asker, request in tasks:
+        for asker, request, *_ in tasks:
             view.asker = asker
             try:
                 group.results.append(self._decide_once(request, group))
@@ -176,10 +171,11 @@ class Store:
         committed = None
         view = group.view
         if group.staged is not None:
-            committed = Committed(view.revision, view.now, self.keys.changes(view.changes))
+            committed = view.committed()
             self.engine.apply(group.staged)
             self.keys.follow(committed)
-        self.keys.clears.follow(view.clear, view.reached, view.cleared)  # it may have looked and found nothing to do
+        if view.clear is not None or view.reached is not None:
+            self.keys.clears.follow(view.clear, view.reached, view.cleared)  # it may have found nothing to write down
         for client, (number, result) in group.heard.items():
             self._outcomes.add(client, number, result)
         return committed

@@ -12,14 +12,12 @@ from kvclient.contract.errors import KeyNotFoundError, RevisionMismatchError
 from kvclient.contract.rules import check_key, check_ttl
 from kvd.backend.asking import Asker, Owner
 from kvd.backend.file.engine.interface import NEVER, Clear, Entry, Put, Removal
+from kvd.backend.file.store.committed import Committed, Old
 from kvd.backend.file.store.keys import Keys
 from kvd.limits import Limits
 
 State = Entry | Put
 """What is known of a key that exists."""
-
-_INSTANT = 5e-324
-"""Stands for the time 0.0, which is `NEVER`."""
 
 
 class Mark(NamedTuple):
@@ -45,7 +43,17 @@ class View:
         self.changes: list[tuple[str, Put | Removal]] = []
         self._unwritten: set[int] = set()
         """The revisions of changes that are not to be written."""
+        self._olds: list[Old] = []
+        """For each change, what was there before it."""
         self._latest: dict[str, Put | Removal] = {}
+        self._looked_up: tuple[str | None, Entry | None] = (None, None)
+        """The last key that was looked for, which is mostly the next to change, and its entry."""
+        self.removes = False
+        """Whether a key was removed."""
+        self.binds = False
+        """Whether a key was bound to a process."""
+        self.expires = False
+        """Whether a key was given a TTL."""
         self.clear: Clear | None = None
         self.cleared: int | None = None
         self.reached: str | None = None
@@ -68,6 +76,7 @@ class View:
         if latest is not None:
             return latest if type(latest) is Put else None
         entry = self._engine.find(key)
+        self._looked_up = key, entry
         if entry is None:
             check_key(key, self.limits.max_key_length)
         elif self._is_gone(key, entry):
@@ -123,17 +132,19 @@ class View:
         return self._keys.order.count(prefix)
 
     def fresh(self, keys: dict[str, bytes]) -> bool:
-        """Tell, in a fraction of the time that `find` takes for each, that none of `keys` has an entry of any kind, or
-        an end that is still to be told.
-        """
-        return self._latest.keys().isdisjoint(keys) and not self._engine.holds_any(keys) and not self._keys.dropped(1)
+        """Tell, in a fraction of the time that `find` takes for each, that none of `keys` has an entry of any kind."""
+        return (
+            self._latest.keys().isdisjoint(keys)
+            and not self._engine.holds_any(keys)
+            and not self._keys.dropped_any(keys)
+        )
 
     # Changing.
 
     def expires_at(self, ttl: float | None) -> float:
         """Return when something expires that is put now. Raises `InvalidTTLError`."""
         seconds = check_ttl(ttl)
-        return NEVER if seconds is None else (self.now + seconds) or _INSTANT
+        return NEVER if seconds is None else self.now + seconds
 
     def bound_to(self, ephemeral: bool | int) -> Owner | None:  # the field of the request
         """Return the process that a key is to be bound to. Raises `InvalidValueError` where it cannot be."""
@@ -144,34 +155,68 @@ class View:
 
     def put(self, key: str, value: bytes, expires_at: float, owner: Owner | None = None) -> None:
         """Give a key a new state, at a revision of its own."""
-        self.bury(key)
+        old = self.bury(key)
         self.revision += 1
-        self._change(key, Put(value, self.revision, expires_at, owner))
+        if owner is not None:
+            self.binds = True
+        if expires_at != NEVER:
+            self.expires = True
+        self._change(key, old, Put(value, self.revision, expires_at, owner))
 
     def put_all(self, items: dict[str, bytes], expires_at: float) -> None:
-        """Give all `items` a state, at one revision."""
+        """Give all `items`, which have no entry of any kind, a state, at one revision."""
         self.revision += 1
         revision = self.revision
+        if expires_at != NEVER:
+            self.expires = True
         changes: list[tuple[str, Put | Removal]] = [
             (key, Put(value, revision, expires_at)) for key, value in items.items()
         ]
         self.changes += changes
+        self._olds += [None] * len(changes)
         self._latest.update(changes)
 
     def remove(self, key: str, kind: Literal["deleted", "expired", "released"] = "deleted") -> None:
         """Remove a key that has an entry, at a revision of its own."""
-        self.revision += 1
-        self._change(key, Removal(self.revision, kind))
+        self._remove(key, self._before(key), kind)
 
-    def bury(self, key: str) -> None:
-        """Write down the removal of a key that is gone but for that."""
-        if key in self._latest:
-            return
-        entry = self._engine.find(key)
-        if entry is not None and (kind := self._is_gone(key, entry)):
-            self.remove(key, kind)
-        elif entry is None and self._keys.was_dropped(key):
-            self.remove(key, "expired")
+    def _remove(self, key: str, old: Old, kind: Literal["deleted", "expired", "released"]) -> None:
+        self.revision += 1
+        self.removes = True
+        self._change(key, old, Removal(self.revision, kind))
+
+    def bury(self, key: str) -> Old:
+        """Write down the removal of a key that is gone but for that. Return its state, None if there is none."""
+        state = self._before(key)
+        if state is None or key in self._latest:
+            return state
+        kind: Literal["deleted", "expired"] | None = "expired"  # of what was dropped
+        if isinstance(state, Entry):
+            kind = self._is_gone(key, state)
+        if kind is None:
+            return state
+        self._remove(key, state, kind)
+        return None
+
+    def _before(self, key: str) -> Old:
+        """Return what was known of a key before its next change: of one that is gone, too, if it has an entry still."""
+        latest = self._latest.get(key)
+        if latest is not None:
+            return latest if type(latest) is Put else None
+        looked_up, entry = self._looked_up
+        if looked_up != key:
+            entry = self._engine.find(key)
+        return self._keys.dropped_state(key) if entry is None else entry
+
+    def _change(self, key: str, old: Old, new: Put | Removal) -> None:
+        self.changes.append((key, new))
+        self._olds.append(old)
+        self._latest[key] = new
+
+    def committed(self) -> Committed:
+        """Return what the group changes."""
+        changes = [(key, old, new) for (key, new), old in zip(self.changes, self._olds, strict=True)]
+        return Committed(self.revision, self.now, changes, self.removes, self.binds, self.expires)
 
     def clear_later(self, prefix: str) -> int:
         """Remove all keys with a prefix and return how many there were. That is written down key by key afterwards."""
@@ -210,6 +255,7 @@ class View:
         """Remove the next keys of the oldest clear."""
         clears = self._keys.clears
         clear, seen = clears.first, 0
+        self.reached = clears.reached
         for key in islice(self._keys.order.behind(clear.prefix, clears.reached), most):
             seen += 1
             entry = self._engine.find(key)
@@ -237,10 +283,6 @@ class View:
         """Return the keys that are bound to a process, as of the time before the group."""
         return self._keys.owners.keys_of(owner)
 
-    def _change(self, key: str, new: Put | Removal) -> None:
-        self.changes.append((key, new))
-        self._latest[key] = new
-
     # Taking back.
 
     def mark(self) -> Mark:
@@ -251,7 +293,7 @@ class View:
         """Forget what was changed since `mark`."""
         count, self.revision, self.reached, self.cleared = mark
         if len(self.changes) > count:
-            del self.changes[count:]
+            del self.changes[count:], self._olds[count:]
             self._latest = dict(self.changes)
             self._unwritten = {revision for revision in self._unwritten if revision <= self.revision}
         if self.clear is not None and self.clear.revision > self.revision:
