@@ -112,30 +112,33 @@ class Committer:
         assert group is not None
         self.group, self._members = None, []
         self.upkeep_waits = group.upkeep_waits
-        for member in members:
-            if member.asker is None:
-                self._upkeep.discard(member.request.op)
         if error is not None:
-            self._store.fail(group)
-            self.upkeep_waits = True
-            if isinstance(error, StoreFullError):
-                log.warning("%s", error)
-                members = self._requeue_removals(members)
-            self._refuse(members, self._health.judge(error))
+            self._failed(group, members, error)
             return None
         if group.staged is not None:
             self._commits += 1
             self._committed += len(members)
             self._total_seconds += self.write_seconds
-        for member, result in zip(members, group.results, strict=True):
-            if member.asker is None:
-                continue
-            if isinstance(result, DataStoreError):
-                member.asker.refuse(result)
+        for (asker, request, _), result in zip(members, group.results, strict=True):
+            if asker is None:
+                self._upkeep.discard(request.op)
+            elif isinstance(result, DataStoreError):
+                asker.refuse(result)
             else:
-                member.asker.reply(changed(result))
+                asker.reply(changed(result))
         # Before anything else is received, and while the clients wake up.
         return self._store.finish(group)
+
+    def _failed(self, group: Group, members: list[Member], error: BaseException) -> None:
+        self._store.fail(group)
+        for member in members:
+            if member.asker is None:
+                self._upkeep.discard(member.request.op)
+                self.upkeep_waits = True
+        if isinstance(error, StoreFullError):
+            log.warning("%s", error)
+            members = self._requeue_removals(members)
+        self._refuse(members, self._health.judge(error))
 
     def statistics(self) -> dict[str, Any]:
         """Return what was committed, and how long the disk took for it."""

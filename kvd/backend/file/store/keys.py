@@ -32,7 +32,7 @@ class Keys:
         self.limits = limits
         self.clock = clock
         """Gives Unix seconds."""
-        self.order = Order(engine.keys())
+        self.order = Order(engine.keys)
         self.expiry = Expiry(engine.expiring())
         self.owners = Owners(engine.owners())
         self.clears = Clears(engine.clears)
@@ -84,9 +84,9 @@ class Keys:
 
     # Counting.
 
-    def counts_at_once(self) -> bool:
-        """Tell whether `count` is exact; where it is not, go a step further towards that."""
-        if self.clears:
+    def counts_at_once(self, prefix: str) -> bool:
+        """Tell whether `count` is exact for a prefix; where it is not, go a step further towards that."""
+        if self.clears or not (prefix == "" or self.order.ready()):
             return False
         now = self.clock()
         for _ in range(_NOTED_AT_ONCE):
@@ -102,7 +102,8 @@ class Keys:
     def count(self, prefix: str) -> int:
         """Return how many keys with a prefix exist now."""
         end = end_of(prefix)
-        return self.order.count(prefix) - self.expiry.overdue(prefix, end) - between(self._dropped, prefix, end)
+        entries = self.order.count(prefix) if prefix else len(self.engine) + len(self._dropped)
+        return entries - self.expiry.overdue(prefix, end) - between(self._dropped, prefix, end)
 
     # What a compaction dropped: keys that had expired, and have no entry any more. It is told of in a commit behind it.
 
