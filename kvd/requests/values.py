@@ -11,7 +11,7 @@ from kvclient.contract.errors import DataStoreError
 from kvclient.contract.rules import MAX_NESTING, check_value_size, encode_value, invalid_value
 
 # A number that may be larger than a double, or have more digits than Python's int() takes: looked at more closely.
-_large_exponent = re.compile(rb"(?<=[0-9])[eE]\+?[0-9]{3}").search
+_large_exponent = re.compile(rb"[0-9][eE]\+?[0-9]{3}").search
 _many_digits = re.compile(rb"(?<![0-9])[0-9]{309}").search
 _FEWEST_DIGITS = 309
 _floats = re.compile(rb"[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{3,}|(?<![0-9])[0-9]{309,}\.[0-9]+").findall

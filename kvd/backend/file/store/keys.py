@@ -12,7 +12,7 @@ from sortedcontainers import SortedDict
 
 from kvclient.contract.errors import DataStoreError, KeyNotFoundError
 from kvclient.contract.rules import check_key
-from kvd.backend.file.engine.interface import Engine, Entry, Put, Removal
+from kvd.backend.file.engine.interface import NEVER, Engine, Entry, Put, Removal
 from kvd.backend.file.store.clears import Clears
 from kvd.backend.file.store.committed import Committed, Subscriber
 from kvd.backend.file.store.expiry import Expiry, is_expired
@@ -29,6 +29,7 @@ class Keys:
 
     def __init__(self, engine: Engine, limits: Limits, clock: Callable[[], float]) -> None:
         self.engine = engine
+        self._find = engine.find
         self.limits = limits
         self.clock = clock
         """Gives Unix seconds."""
@@ -51,14 +52,16 @@ class Keys:
 
     def live(self, key: str, now: float) -> Entry | None:
         """Return the entry of a key that exists at `now`."""
-        entry = self.engine.find(key)
+        entry = self._find(key)
         return None if entry is None or self.is_gone(key, entry, now) else entry
 
     def find(self, key: str) -> Entry | None:
         """Return the entry of a key that exists now; None if there is none. Raises if it cannot be a key."""
-        entry = self.live(key, self.clock())
+        entry = self._find(key)
         if entry is None:
             check_key(key, self.limits.max_key_length)
+        elif (entry.expires_at != NEVER or self.clears) and self.is_gone(key, entry, self.clock()):
+            return None
         return entry
 
     def existing(self, key: str) -> Entry:
