@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from kvclient.contract.errors import *  # noqa: F403
 from kvclient.contract.errors import __all__ as _errors
+from kvclient.contract.records import Entry, Event, Owner
 
 if TYPE_CHECKING:
     from kvclient.client.asynchronous import AsyncClient
     from kvclient.client.blocking import Client
 
-__all__ = [*_errors, "AsyncClient", "Client"]  # noqa: PLE0604
+__all__ = [*_errors, "AsyncClient", "Client", "Entry", "Event", "Owner"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
@@ -29,3 +30,8 @@ def __getattr__(name: str) -> Any:
 
         return AsyncClient
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    # What is not imported yet is completed by editors and notebooks all the same.
+    return sorted({*globals(), *__all__})

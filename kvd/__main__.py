@@ -9,12 +9,14 @@ import typer
 
 from kvclient.contract.errors import DataStoreError
 from kvclient.screen.console import prepare, reporting
+from kvclient.screen.help import CONTEXT, Group
 from kvd import logs
 from kvd.backend.file.engine.interface import EngineFailure
 
 app = typer.Typer(
+    cls=Group,
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -53,6 +55,8 @@ def serve(
     settings = Settings.load(store=store, file=file, endpoint=endpoint, sync=sync)
     try:
         serve_until_stopped(settings)
+    except DataStoreError:  # some are an OSError as well
+        raise
     except OSError as error:  # the daemon's own, which `reporting` would take for one of the output
         sys.excepthook(type(error), error, error.__traceback__)
         raise typer.Exit(1) from None

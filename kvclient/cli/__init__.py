@@ -1,8 +1,8 @@
 """The command `kvctl`.
 
-`app` declares the commands and their options; a module each does what a command does. Only `app` imports Typer, which
-takes longer than all else that `kvctl read KEY` needs together. What takes time to import is imported in `main`, where
-Ctrl-C is no traceback.
+`commands` has a module for each command, and `app` puts them together. Both import Typer, which takes longer than all
+else that `kvctl read KEY` needs together; so that does without them. What takes time to import is imported in `main`,
+where Ctrl-C is no traceback.
 """
 
 import sys
@@ -21,10 +21,11 @@ def main() -> None:
 def _run(arguments: list[str]) -> None:
     if len(arguments) == 2 and arguments[0] == "read" and not arguments[1].startswith("-"):
         # What scripts do most, in two thirds of the time.
-        from kvclient.cli import read
+        from kvclient.cli import reading
         from kvclient.cli.options import Options
 
-        read.run(Options(), arguments[1])
+        if code := reading.run(Options(), arguments[1:]):
+            sys.exit(code)
     else:
         from kvclient.cli.app import app
 

@@ -1,41 +1,81 @@
-"""The commands of `kvctl`, their arguments, options and help."""
+"""The commands of `kvctl`, put together."""
 
-import math
-import sys
+from collections.abc import Callable
 from importlib.metadata import version as installed_version
 from typing import Annotated
 
 import typer
 
-from kvclient.cli import batch_create, bench, compact, create, delete, ping, read, status, stop
-from kvclient.cli.options import Options
+from kvclient.cli.command import NEGATIVE_NUMBERS, command
+from kvclient.cli.commands import (
+    batch,
+    batch_create,
+    bench,
+    clear,
+    compact,
+    count,
+    create,
+    delete,
+    exists,
+    expire,
+    increment,
+    list,  # noqa: A004  # a command's name
+    ping,
+    pop,
+    put,
+    read,
+    stats,
+    status,
+    stop,
+    update,
+    watch,
+)
 from kvclient.cli.service.app import app as service
-from kvclient.client.blocking import DEFAULT_TIMEOUT
+from kvclient.screen.help import CONTEXT, Group
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Create, read and delete keys in a kvd store. Keys hold any JSON value and can expire.",
-    epilog="Exit codes: 0 done, 1 other error, 2 usage or invalid input, 3 key not found, 4 key exists, "
-    "5 a limit, 6 no daemon or no answer.",
+    help="Share keys between the processes of this machine. Keys hold any JSON value and can expire.",
+    epilog="Exit codes: 0 done, 1 other error, 2 usage or invalid input, 3 key not found, 4 key exists or another "
+    "revision, 5 a limit, 6 no daemon or no answer.",
 )
-app.add_typer(service, name="service")
 
+_COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
+    "Values": {
+        "create": create.run,
+        "read": read.run,
+        "put": put.run,
+        "update": update.run,
+        "delete": delete.run,
+        "pop": pop.run,
+        "increment": increment.run,
+        "expire": expire.run,
+    },
+    "Keys": {"exists": exists.run, "count": count.run, "list": list.run, "clear": clear.run},
+    "Events": {"watch": watch.run},
+    "Data": {"batch": batch.run, "batch-create": batch_create.run},
+    "Daemon": {
+        "status": status.run,
+        "stats": stats.run,
+        "ping": ping.run,
+        "compact": compact.run,
+        "stop": stop.run,
+        "bench": bench.run,
+    },
+}
+"""Every command by its purpose, in the order of the help."""
 
-def _finite(value: float) -> float:
-    if not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is not a number of seconds")
-    return value
+_WITH_NEGATIVE_NUMBERS = {"create", "put", "update", "increment", "expire"}
 
-
-Store = Annotated[str | None, typer.Option(help="The store's name.", show_default="data_store")]
-Endpoint = Annotated[str | None, typer.Option(help="The daemon's endpoint, such as ipc:///run/user/1000/kvd/x.sock.")]
-Timeout = Annotated[float, typer.Option(min=0.001, callback=_finite, help="Seconds to wait for an answer.")]
-Json = Annotated[bool, typer.Option("--json", help="Print results and errors as JSON.")]
-Key = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
-Ttl = Annotated[float | None, typer.Option(metavar="SECONDS", help="Expire after so many seconds.")]
+for purpose, commands in _COMMANDS.items():
+    for name, run in commands.items():
+        settings = NEGATIVE_NUMBERS if name in _WITH_NEGATIVE_NUMBERS else {}
+        app.command(name, context_settings=settings, rich_help_panel=purpose)(command(run))
+app.add_typer(service, name="service", rich_help_panel="Daemon")
 
 
 @app.callback(invoke_without_command=True)
@@ -43,155 +83,3 @@ def _main(version: Annotated[bool, typer.Option("--version", help="Print the ver
     if version:
         print(f"kvctl {installed_version('kvd-store')}")
         raise typer.Exit
-
-
-def _no_option(key: str) -> str:
-    if key.startswith("-") and key != "-" and "--" not in sys.argv:
-        raise typer.BadParameter(
-            f"There is no option {key}. A key that begins with - goes behind --, after all options."
-        )
-    return key
-
-
-# A negative number as VALUE must not be taken for an option. What may be a mistyped one is looked for in KEY instead.
-@app.command("create", context_settings={"ignore_unknown_options": True})
-def _create(
-    key: Annotated[str, typer.Argument(metavar="KEY", help="The key.", callback=_no_option)],
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="Any JSON value; - reads it from standard input.")],
-    ttl: Ttl = None,
-    store: Store = None,
-    endpoint: Endpoint = None,
-    timeout: Timeout = DEFAULT_TIMEOUT,
-    json: Json = False,
-) -> None:
-    """Create a key that does not exist.
-
-    Example: kvctl create key1 '{"name": "value1"}' --ttl 5
-    """
-    create.run(Options(store, endpoint, timeout, json), key, value, ttl)
-
-
-@app.command("read")
-def _read(
-    key: Key,
-    store: Store = None,
-    endpoint: Endpoint = None,
-    timeout: Timeout = DEFAULT_TIMEOUT,
-    json: Json = False,
-) -> None:
-    """Print a key's value as JSON.
-
-    Example: kvctl read key1
-    """
-    read.run(Options(store, endpoint, timeout, json), key)
-
-
-@app.command("delete")
-def _delete(
-    keys: Annotated[list[str], typer.Argument(metavar="KEY...", help="The keys.", show_default=False)],
-    store: Store = None,
-    endpoint: Endpoint = None,
-    timeout: Timeout = DEFAULT_TIMEOUT,
-    json: Json = False,
-) -> None:
-    """Delete keys. Those that do not exist are reported; the others are deleted all the same.
-
-    Example: kvctl delete key1 key2
-    """
-    raise typer.Exit(delete.run(Options(store, endpoint, timeout, json), keys))
-
-
-@app.command("batch-create")
-def _batch_create(
-    file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A file with one JSON object, key → value; - is standard input.")
-    ],
-    ttl: Ttl = None,
-    store: Store = None,
-    endpoint: Endpoint = None,
-    timeout: Timeout = DEFAULT_TIMEOUT,
-    json: Json = False,
-) -> None:
-    """Create several keys at once: all of them, or none if one exists or is invalid.
-
-    Example: echo '{"key2": 1, "key3": [2]}' | kvctl batch-create - --ttl 10
-    """
-    batch_create.run(Options(store, endpoint, timeout, json), file, ttl)
-
-
-@app.command("ping")
-def _ping(
-    store: Store = None, endpoint: Endpoint = None, timeout: Timeout = DEFAULT_TIMEOUT, json: Json = False
-) -> None:
-    """Tell whether a daemon answers. Starts none.
-
-    Example: kvctl ping && echo running
-    """
-    ping.run(Options(store, endpoint, timeout, json))
-
-
-@app.command("status")
-def _status(
-    store: Store = None, endpoint: Endpoint = None, timeout: Timeout = DEFAULT_TIMEOUT, json: Json = False
-) -> None:
-    """Show the daemon's pid, file, size, keys and versions. Starts none.
-
-    Example: kvctl status --json | jq .keys
-    """
-    status.run(Options(store, endpoint, timeout, json))
-
-
-@app.command("compact")
-def _compact(
-    store: Store = None, endpoint: Endpoint = None, timeout: Timeout = DEFAULT_TIMEOUT, json: Json = False
-) -> None:
-    """Free the space of deleted and expired keys now. Happens by itself when it is worth it.
-
-    Example: kvctl compact
-    """
-    compact.run(Options(store, endpoint, timeout, json))
-
-
-@app.command("stop")
-def _stop(
-    store: Store = None, endpoint: Endpoint = None, timeout: Timeout = DEFAULT_TIMEOUT, json: Json = False
-) -> None:
-    """Stop the daemon, after it has answered what it received. The next kvctl create or read starts one again.
-
-    Example: kvctl stop
-    """
-    stop.run(Options(store, endpoint, timeout, json))
-
-
-@app.command("bench")
-def _bench(
-    clients: Annotated[int, typer.Option(min=1, max=500, help="Processes that ask at the same time.")] = 4,
-    value_size: Annotated[int, typer.Option(min=2, metavar="BYTES", help="Of each value, as JSON.")] = 64,
-    mix: Annotated[
-        str, typer.Option(help="How often create, read and delete are done, relative to each other.")
-    ] = bench.DEFAULT_MIX,
-    duration: Annotated[
-        float, typer.Option(min=0.1, callback=_finite, metavar="SECONDS", help="How long to measure.")
-    ] = 5.0,
-    sync: Annotated[
-        bench.Sync | None, typer.Option(help="Of the scratch daemon; see kvd --help.", show_default="always")
-    ] = None,
-    store: Annotated[str | None, typer.Option(help="Measure this store's daemon instead of a scratch one.")] = None,
-    endpoint: Annotated[str | None, typer.Option(help="Measure this daemon instead of a scratch one.")] = None,
-    timeout: Timeout = DEFAULT_TIMEOUT,
-    json: Json = False,
-) -> None:
-    """Measure throughput and latency, on a scratch daemon with a file of its own.
-
-    With --store or --endpoint, keys named bench-... are created in that store; each expires a minute after the time
-    that --duration gives.
-
-    Example: kvctl bench --clients 16 --mix create=1,read=9
-    """
-    if sync is not None and (store is not None or endpoint is not None):
-        raise typer.BadParameter("the daemon that --store or --endpoint names has its own", param_hint="'--sync'")
-    try:
-        weights = bench.parse_mix(mix)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="'--mix'") from None
-    bench.run(Options(store, endpoint, timeout, json), clients, value_size, weights, duration, sync or "always")

@@ -1,12 +1,13 @@
 """`AsyncClient`: the store of a daemon, from any task of an event loop."""
 
 import asyncio
+import builtins
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import closing
 from os import getpid
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, overload
 
 import zmq
 import zmq.asyncio
@@ -14,9 +15,17 @@ import zmq.asyncio
 from kvclient.client.attempts import FIRST_RETRY_SECONDS, Exchange, attempts, went_away
 from kvclient.client.blocking import Caller
 from kvclient.client.connection import Line
-from kvclient.contract import wire
+from kvclient.client.iterators import AsyncWatch, entries
+from kvclient.client.parking import LineLost, ask_unless_lost
+from kvclient.contract import calls
+from kvclient.contract.calls import Call
 from kvclient.contract.endpoint import Target, tcp_address
 from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestTimeoutError
+from kvclient.contract.listing import Listing
+from kvclient.contract.ownership import check_safe
+from kvclient.contract.records import Entry
+
+T = TypeVar("T")
 
 MOST_CONNECTIONS = 64
 """Requests of one client that are under way at a time; more wait for their turn. So many share a sync of the disk, and
@@ -51,16 +60,18 @@ class AsyncConnection(Line):
         timeout: float,  # noqa: ASYNC109  # of all attempts
         *,
         changes: bool,
+        wait: float = 0.0,
     ) -> bytes:
         """Return the reply to `request`; see `Connection.ask`. `started` is when the caller began to wait."""
         if changes:
             request = self.identify(request)
         if self._answered:
-            reply = await self._exchange(request, min(FIRST_RETRY_SECONDS, started + timeout - time.monotonic()))
+            left = started + timeout + wait - time.monotonic()
+            reply = await self._exchange(request, min(FIRST_RETRY_SECONDS + wait, left), parked=wait > 0)
             if reply is not None:
                 return reply
         sent = self._answered
-        steps = attempts(self._target, started, timeout, changes=changes, answered=self._answered)
+        steps = attempts(self._target, started, timeout, changes=changes, answered=self._answered, wait=wait)
         while True:
             # To look whether another host accepts connections blocks; a Unix socket tells at once.
             step = next(steps) if self._target.socket is not None else await asyncio.to_thread(next, steps)
@@ -68,7 +79,7 @@ class AsyncConnection(Line):
                 await asyncio.sleep(step.seconds)
                 continue
             try:
-                reply = await self._exchange(request, step.seconds)
+                reply = await self._exchange(request, step.seconds, parked=wait > 0)
             except DaemonUnavailableError as error:
                 raise (went_away(error, changes=changes) if sent else error) from None
             if reply is not None:
@@ -76,22 +87,36 @@ class AsyncConnection(Line):
                 return reply
             sent = True
 
-    async def _exchange(self, request: bytes, seconds: float) -> bytes | None:
+    async def _exchange(self, request: bytes, seconds: float, *, parked: bool) -> bytes | None:
+        """Return the reply; None if none came in time, or if `parked` as soon as the line is lost."""
         socket = self._socket or self._open()
         try:
             async with asyncio.timeout(seconds):
+                if parked:
+                    return await ask_unless_lost(socket, _context(), request)
                 await socket.send(request)
                 reply: bytes = await socket.recv()
         except BaseException as error:
             # Too late, or cancelled: the reply that may still come must not be handed to the next request.
             self.close()
-            if isinstance(error, TimeoutError):
+            if isinstance(error, TimeoutError | LineLost):
                 return None
             raise
         return reply
 
     def _open(self) -> zmq.asyncio.Socket:
         endpoint = self._target.endpoint
+        if self._target.socket is not None:
+            # libzmq connects in a thread of its own, again and again, and sends before anybody can ask who listens.
+            # So nobody else may be able to listen there: then only this user and root can.
+            try:
+                check_safe(self._target.socket.parent)
+            except (FileNotFoundError, NotADirectoryError):
+                pass  # it is gone: then nobody listens
+            except DataStoreError:
+                raise
+            except OSError as error:
+                raise DaemonUnavailableError(f"The daemon on {endpoint} cannot be reached: {error}.") from None
         ipv6 = self._target.socket is None and ":" in tcp_address(endpoint)[0]
         try:
             socket = self._socket = zmq.asyncio.Socket(_context(), zmq.REQ)
@@ -156,45 +181,139 @@ class AsyncClient(Caller):
     {'name': 'value1'}
     """
 
-    async def create(self, key: str, value: Any, ttl: float | None = None) -> int:
+    async def create(self, key: str, value: Any, ttl: float | None = None, *, ephemeral: bool | int = False) -> int:
         """Store `value` under a new `key`; see `Client.create`."""
-        return await self._change(wire.create(key, value, ttl))
+        return await self._call(calls.create(key, value, ttl, ephemeral=ephemeral))
 
-    async def read(self, key: str) -> Any:
-        """Return the value of `key`. Raises `KeyNotFoundError` if it does not exist or has expired."""
-        return (await self._ask(wire.read(key)))["value"]
+    @overload
+    async def read(self, key: str) -> Any: ...
+    @overload
+    async def read(self, key: str, *, as_: type[T]) -> T: ...
+    @overload
+    async def read(self, key: str, *, as_: Any) -> Any: ...
+    async def read(self, key: str, *, as_: Any = None) -> Any:
+        """Return the value of `key`; see `Client.read`."""
+        return await self._call(calls.read(key) if as_ is None else calls.read_as(key, as_))
 
-    async def read_entry(self, key: str) -> dict[str, Any]:
-        """Return `key` with its `value`, `revision` and, if it expires, `expires_at`; see `Client.read_entry`."""
-        fields = await self._ask(wire.read(key))
-        del fields["ok"]
-        return {"key": key, **fields}
+    async def entry(self, key: str) -> Entry:
+        """Return `key` with all that is known of it; see `Client.entry`."""
+        return await self._call(calls.entry(key))
 
-    async def delete(self, key: str) -> int:
-        """Remove `key` and return the store's revision after it. Atomic. Raises `KeyNotFoundError`."""
-        return await self._change(wire.delete(key))
+    async def put(
+        self,
+        key: str,
+        value: Any,
+        ttl: float | None = None,
+        *,
+        keep_ttl: bool = False,
+        if_revision: int | None = None,
+        ephemeral: bool | int = False,
+    ) -> int:
+        """Create `key` or replace its value; see `Client.put`."""
+        return await self._call(
+            calls.put(key, value, ttl, keep_ttl=keep_ttl, if_revision=if_revision, ephemeral=ephemeral)
+        )
+
+    async def update(
+        self,
+        key: str,
+        value: Any,
+        ttl: float | None = None,
+        *,
+        keep_ttl: bool = False,
+        if_revision: int | None = None,
+        ephemeral: bool | int = False,
+    ) -> int:
+        """Replace the value of a `key` that exists; see `Client.update`."""
+        return await self._call(
+            calls.update(key, value, ttl, keep_ttl=keep_ttl, if_revision=if_revision, ephemeral=ephemeral)
+        )
+
+    async def delete(self, key: str, *, if_revision: int | None = None) -> int:
+        """Remove `key`; see `Client.delete`."""
+        return await self._call(calls.delete(key, if_revision=if_revision))
+
+    async def pop(self, key: str, *, if_revision: int | None = None) -> Any:
+        """Remove `key` and return the value that it had; see `Client.pop`."""
+        return await self._call(calls.pop(key, if_revision=if_revision))
+
+    async def increment(self, key: str, by: float = 1, *, initial: float = 0, ttl: float | None = None) -> Any:
+        """Add to the number that `key` has; see `Client.increment`."""
+        return await self._call(calls.increment(key, by, initial=initial, ttl=ttl))
+
+    async def exists(self, key: str) -> bool:
+        """Tell whether `key` exists; see `Client.exists`."""
+        return await self._call(calls.exists(key))
+
+    async def expire(self, key: str, ttl: float | None) -> int:
+        """Let `key` expire `ttl` seconds from now, or never; see `Client.expire`."""
+        return await self._call(calls.expire(key, ttl))
+
+    async def persist(self, key: str) -> int:
+        """Let `key` never expire; see `Client.persist`."""
+        return await self._call(calls.expire(key, None))
+
+    async def count(self, prefix: str = "") -> int:
+        """Return how many keys begin with `prefix`; see `Client.count`."""
+        return await self._call(calls.count(prefix))
+
+    def list(self, prefix: str = "", *, after: str = "", limit: int | None = None) -> AsyncIterator[str]:
+        """Iterate over keys in their order: `async for key in store.list()`; see `Client.list`."""
+        return (entry.key async for entry in entries(self._call, Listing(prefix, after, limit, values=False)))
+
+    def entries(
+        self, prefix: str = "", *, after: str = "", limit: int | None = None, values: bool = True
+    ) -> AsyncIterator[Entry]:
+        """Iterate over keys with all that is known of them: `async for entry in store.entries()`; see
+        `Client.entries`.
+        """
+        return entries(self._call, Listing(prefix, after, limit, values=values))
+
+    async def read_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the values of those `keys` that exist; see `Client.read_many`."""
+        return await self._call(calls.read_many(keys))
+
+    async def delete_many(self, keys: Iterable[str]) -> builtins.list[str]:
+        """Remove those `keys` that exist; see `Client.delete_many`."""
+        return await self._call(calls.delete_many(keys))
 
     async def batch_create(self, items: Mapping[str, Any], ttl: float | None = None) -> int:
         """Create all `items` (key → value) or none; see `Client.batch_create`."""
-        return await self._change(wire.batch_create(items, ttl))
+        return await self._call(calls.batch_create(items, ttl))
 
-    async def ping(self) -> None:
-        """Return if the daemon answers."""
-        await self._ask(wire.plain("ping"))
+    async def batch(self, operations: Iterable[Mapping[str, Any]]) -> builtins.list[dict[str, Any]]:
+        """Carry out all `operations` or none; see `Client.batch`."""
+        return await self._call(calls.batch(operations))
+
+    async def clear(self, prefix: str = "") -> int:
+        """Remove all keys that begin with `prefix`; see `Client.clear`."""
+        return await self._call(calls.clear(prefix))
+
+    async def watch(self, prefix: str = "", *, after: int | None = None) -> AsyncWatch:
+        """Iterate over changes as they happen: `async for event in await store.watch()`; see `Client.watch`."""
+        return await AsyncWatch.begin(self._call, prefix, after)
+
+    async def stats(self) -> dict[str, Any]:
+        """Return what was done since the daemon started; see `Client.stats`."""
+        return await self._call(calls.stats())
 
     async def status(self) -> dict[str, Any]:
-        """Return what the daemon tells of itself; see `kvclient.contract.messages.StatusDetails`."""
-        status: dict[str, Any] = (await self._ask(wire.plain("status")))["status"]
-        return status
+        """Return what the daemon tells of itself; see `Client.status`."""
+        return await self._call(calls.status())
+
+    async def ping(self) -> str | None:
+        """Return if the daemon answers; see `Client.ping`."""
+        return await self._call(calls.ping())
 
     async def compact(self) -> None:
-        """Start a compaction of the data file; it runs beside service. `status` tells when it is done."""
-        await self._ask(wire.plain("compact"))
+        """Start to free the space of what is gone; see `Client.compact`."""
+        return await self._call(calls.compact())
 
     async def stop(self) -> None:
-        """End the daemon cleanly. Returns when it has accepted that; raises `DaemonUnavailableError` if none runs."""
+        """End the daemon; see `Client.stop`."""
         with closing(AsyncConnection(self._target.without_autostart())) as connection:
-            wire.decode(await connection.ask(wire.plain("stop"), time.monotonic(), self.timeout, changes=False))
+            request = calls.stop().request
+            calls.stop().result(await connection.ask(request, time.monotonic(), self.timeout, changes=False))
 
     async def close(self) -> None:
         """Close all connections; those of calls under way when they are done. The next call connects again."""
@@ -216,14 +335,10 @@ class AsyncClient(Caller):
             self._pool.close()
         self._pool = None
 
-    async def _ask(self, request: bytes) -> dict[str, Any]:
-        return wire.decode(await self._exchange(request, changes=False))
+    async def _call(self, call: Call[T]) -> T:
+        return call.result(await (self._park(call) if call.wait else self._exchange(call)))
 
-    async def _change(self, request: bytes) -> int:
-        revision: int = wire.decode(await self._exchange(request, changes=True))["revision"]
-        return revision
-
-    async def _exchange(self, request: bytes, *, changes: bool) -> bytes:
+    async def _exchange(self, call: Call[T]) -> bytes:
         pool = self._current_pool()
         started, timeout = time.monotonic(), self.timeout
         try:
@@ -236,10 +351,21 @@ class AsyncClient(Caller):
             ) from None
         connection = pool.take(self._target)
         try:
-            return await connection.ask(request, started, timeout, changes=changes)
+            return await connection.ask(call.request, started, timeout, changes=call.changes)
         finally:
             pool.put_back(connection)
             pool.turn.release()
+
+    async def _park(self, call: Call[T]) -> bytes:
+        """Return the reply to what the daemon answers when something happens. It takes nobody's turn meanwhile."""
+        pool = self._current_pool()
+        connection = pool.take(self._target)
+        try:
+            return await connection.ask(
+                call.request, time.monotonic(), self.timeout, changes=call.changes, wait=call.wait
+            )
+        finally:
+            pool.put_back(connection)
 
     def _current_pool(self) -> _Pool:
         """Return the pool of this event loop in this process: sockets serve no other."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kvclient.client.autostart import listening, start_daemon
+from kvclient.client.stores import is_missing, missing, what_to_do
 from kvclient.contract.endpoint import Target, tcp_address
 from kvclient.contract.errors import DaemonUnavailableError, RequestTimeoutError
 
@@ -40,32 +41,42 @@ class Pause(NamedTuple):
 
 
 def attempts(
-    target: Target, started: float, timeout: float, *, changes: bool, answered: bool
+    target: Target, started: float, timeout: float, *, changes: bool, answered: bool, wait: float = 0.0
 ) -> Iterator[Exchange | Pause]:
     """Yield what to do next, until a reply comes.
 
     `changes` tells whether the request changes the store; `answered` that this daemon has answered before, and has been
-    sent the request at `started` (monotonic), for `FIRST_RETRY_SECONDS` and in vain. Raises, `timeout` seconds
-    later at the latest, `RequestTimeoutError` if the request was sent and `DaemonUnavailableError` if it was not.
+    sent the request at `started` (monotonic), for `FIRST_RETRY_SECONDS` and in vain. For `wait` seconds more the daemon
+    may hold back each reply. Raises, `timeout` and `wait` seconds later at the latest, `RequestTimeoutError` if the
+    request was sent and `DaemonUnavailableError` if it was not.
     """
-    deadline = started + timeout
+    deadline = started + timeout + wait
+    asked = started
     if answered:
-        yield from _pause_if_lost(started, FIRST_RETRY_SECONDS, deadline)
+        yield from _pause_if_lost(started, FIRST_RETRY_SECONDS + wait, deadline)
     else:
         patience = timeout if target.autostart else min(timeout, _ABSENCE_SECONDS)
-        yield from _find_daemon(target, started + patience)
-        yield from _exchange(min(FIRST_RETRY_SECONDS, deadline - time.monotonic()), deadline)
+        yield from _find_daemon(target, started + patience, changes=changes)
+        asked = time.monotonic()
+        yield from _exchange(min(FIRST_RETRY_SECONDS + wait, deadline - asked), deadline)
     pause = FIRST_RETRY_SECONDS
     while True:
-        if time.monotonic() >= deadline:
-            raise RequestTimeoutError(f"No answer from {target.endpoint} within {timeout:g} s. {_outcome(changes)}")
+        now = time.monotonic()
+        if wait and timeout < now - asked < wait:
+            # The line was lost long after the request was sent: a daemon that is there again gets its whole time anew.
+            deadline = now + timeout + wait
+        if now >= deadline:
+            raise RequestTimeoutError(
+                f"No answer from {target.endpoint} within {timeout + wait:g} s. {_outcome(changes)}"
+            )
         try:
-            yield from _find_daemon(target, deadline)
+            yield from _find_daemon(target, min(deadline, now + timeout), changes=changes)
         except DaemonUnavailableError as error:
             raise went_away(error, changes=changes) from None
         # Some of a second more or less: clients that lost the same daemon do not all come back at once.
         pause = min(2 * pause, MOST_RETRY_SECONDS)
-        yield from _exchange(min(pause * random.uniform(0.8, 1.2), deadline - time.monotonic()), deadline)
+        asked = time.monotonic()
+        yield from _exchange(min(pause * random.uniform(0.8, 1.2) + wait, deadline - asked), deadline)
 
 
 def went_away(error: DaemonUnavailableError, *, changes: bool) -> RequestTimeoutError:
@@ -94,15 +105,17 @@ def _pause_if_lost(started: float, seconds: float, deadline: float) -> Iterator[
         yield Pause(max(0.0, min(_AWAY_POLL_SECONDS * random.uniform(0.5, 1.5), deadline - now)))
 
 
-def _find_daemon(target: Target, deadline: float) -> Iterator[Pause]:
-    """Pause until somebody listens; start a daemon if that is wanted."""
+def _find_daemon(target: Target, deadline: float, *, changes: bool) -> Iterator[Pause]:
+    """Pause until somebody listens; start a daemon if that is wanted: to read, only for a store that there is."""
     while not _somebody_listens(target, deadline):
         if target.autostart and target.socket is not None:
-            for seconds in start_daemon(target.socket, target.named_store, deadline):
+            if not changes and is_missing(target):
+                raise missing(target)
+            for seconds in start_daemon(target, target.socket, deadline):
                 yield Pause(seconds)
             return
         if time.monotonic() > deadline:
-            raise DaemonUnavailableError(f"No daemon listens on {target.endpoint}. Start one with 'kvd'.")
+            raise DaemonUnavailableError(f"No daemon listens on {target.endpoint}. {what_to_do(target)}")
         yield Pause(_AWAY_POLL_SECONDS * random.uniform(0.5, 1.5))
 
 

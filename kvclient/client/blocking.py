@@ -2,15 +2,18 @@
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from contextlib import closing
 from os import getpid
 from types import TracebackType
-from typing import Any, Self
+from typing import Self, TypeVar
 
 from kvclient.client.connection import Connection
-from kvclient.contract import wire
+from kvclient.contract import calls
+from kvclient.contract.calls import Call
 from kvclient.contract.endpoint import Target
+from kvclient.contract.face import Face
+
+T = TypeVar("T")
 
 DEFAULT_TIMEOUT = 5.0
 """Seconds that a call waits for the daemon's answer."""
@@ -65,13 +68,14 @@ class Caller(ABC):
         self._connect()
 
 
-class Client(Caller):
+class Client(Caller, Face):
     """A store, as its daemon serves it.
 
-    Connects on first use, and starts a daemon if none runs on the default endpoint (`KVD_AUTOSTART=0` turns that off).
-    Safe to call from many threads, each of which gets a connection of its own, from signal handlers, and after a fork;
-    can be pickled. A daemon that restarts goes unnoticed: a request without an answer is repeated until `timeout`, and
-    carried out once.
+    Connects on first use, and starts a daemon if none runs on the default endpoint (`KVD_AUTOSTART=0` turns that off);
+    to read, only for a store that has a data file. Talks to a daemon of this user or of root only: where another user
+    listens, each call raises `AccessDeniedError`. Safe to call from many threads, each of which gets a connection of
+    its own, from signal handlers, and after a fork; can be pickled. A daemon that restarts goes unnoticed: a request
+    without an answer is repeated until `timeout`, and carried out once.
 
     >>> store = Client()
     >>> store.create("key1", {"name": "value1"}, ttl=5)
@@ -79,52 +83,10 @@ class Client(Caller):
     {'name': 'value1'}
     """
 
-    def create(self, key: str, value: Any, ttl: float | None = None) -> int:
-        """Store `value`, any JSON value, under a new `key`. Atomic; durable when it returns, with the daemon's
-        `sync=always`.
-
-        Without `ttl`, in seconds from the commit on, the key never expires. Returns the store's revision after it.
-        Raises `KeyExistsError`, the error of an invalid or too long key, value or TTL, or `StoreFullError`.
-        """
-        return self._change(wire.create(key, value, ttl))
-
-    def read(self, key: str) -> Any:
-        """Return the value of `key`. Raises `KeyNotFoundError` if it does not exist or has expired."""
-        return self._ask(wire.read(key))["value"]
-
-    def read_entry(self, key: str) -> dict[str, Any]:
-        """Return `key` with `value`, `revision` and, if it expires, `expires_at` in Unix seconds. Raises as `read`."""
-        fields = self._ask(wire.read(key))
-        del fields["ok"]
-        return {"key": key, **fields}
-
-    def delete(self, key: str) -> int:
-        """Remove `key` and return the store's revision after it. Atomic. Raises `KeyNotFoundError`."""
-        return self._change(wire.delete(key))
-
-    def batch_create(self, items: Mapping[str, Any], ttl: float | None = None) -> int:
-        """Create all `items` (key → value) or none, in one commit. Returns and raises as `create` does; the error's
-        `keys` are all those that stand in the way.
-        """
-        return self._change(wire.batch_create(items, ttl))
-
-    def ping(self) -> None:
-        """Return if the daemon answers."""
-        self._ask(wire.plain("ping"))
-
-    def status(self) -> dict[str, Any]:
-        """Return what the daemon tells of itself; see `kvclient.contract.messages.StatusDetails`."""
-        status: dict[str, Any] = self._ask(wire.plain("status"))["status"]
-        return status
-
-    def compact(self) -> None:
-        """Start a compaction of the data file; it runs beside service. `status` tells when it is done."""
-        self._ask(wire.plain("compact"))
-
     def stop(self) -> None:
         """End the daemon cleanly. Returns when it has accepted that; raises `DaemonUnavailableError` if none runs."""
         with closing(Connection(self._target.without_autostart())) as connection:
-            wire.decode(connection.ask(wire.plain("stop"), self._timeout, changes=False))
+            calls.stop().result(connection.ask(calls.stop().request, self._timeout, changes=False))
 
     def close(self) -> None:
         """Close this thread's connection. Those of other threads close with their threads."""
@@ -152,10 +114,5 @@ class Client(Caller):
             return Connection(self._target)
         return connection
 
-    def _ask(self, request: bytes) -> dict[str, Any]:
-        return wire.decode(self._connection().ask(request, self._timeout, changes=False))
-
-    def _change(self, request: bytes) -> int:
-        reply = self._connection().ask(request, self._timeout, changes=True)
-        revision: int = wire.decode(reply)["revision"]
-        return revision
+    def _call(self, call: Call[T]) -> T:
+        return call.result(self._connection().ask(call.request, self._timeout, changes=call.changes, wait=call.wait))

@@ -9,9 +9,10 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 from kvclient.client.attempts import FIRST_RETRY_SECONDS, Exchange, attempts, went_away
-from kvclient.contract import wire
+from kvclient.contract.calls import identified
 from kvclient.contract.endpoint import Target, tcp_address
 from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestError
+from kvclient.contract.ownership import check_peer, explain_refusal
 from kvclient.contract.zmtp import Conversation, ProtocolError
 
 _CONNECT_SECONDS = 1.0
@@ -41,7 +42,7 @@ class Line(ABC):
     def identify(self, request: bytes) -> bytes:
         """Return a changing request with the next id of this line."""
         self._number += 1
-        return wire.identified(request, self._client, self._number)
+        return identified(request, self._client, self._number)
 
     @abstractmethod
     def close(self) -> None:
@@ -63,11 +64,12 @@ class Connection(Line):
         self._hang_ups = 0
         """How often the peer hung up in the middle of the request."""
 
-    def ask(self, request: bytes, timeout: float, *, changes: bool) -> bytes:
+    def ask(self, request: bytes, timeout: float, *, changes: bool, wait: float = 0.0) -> bytes:
         """Return the reply to `request`, which is repeated until one comes; one that `changes` the store gets an id.
 
-        Raises `DaemonUnavailableError` or `RequestTimeoutError` after `timeout` seconds, `RequestError` for a request
-        that is larger than the daemon takes.
+        For `wait` seconds the daemon may hold back the reply. Raises `DaemonUnavailableError` or `RequestTimeoutError`
+        `timeout` seconds after that, `RequestError` for a request that is larger than the daemon takes,
+        `AccessDeniedError` if another user listens there.
         """
         self.busy = True
         self._sent = False
@@ -76,28 +78,31 @@ class Connection(Line):
                 request = self.identify(request)
             started = time.monotonic()
             if self._answered:  # and mostly does so again: the plan is for when it does not
-                reply = self._exchange(request, FIRST_RETRY_SECONDS, started + timeout)
+                reply = self._exchange(request, FIRST_RETRY_SECONDS + wait, started + timeout + wait)
                 if reply is not None:
                     return reply
-            return self._attempt(request, started, timeout, changes=changes)
+            return self._attempt(request, started, timeout, changes=changes, wait=wait)
         except _UnreachableError as error:
             unavailable = DaemonUnavailableError(f"The daemon on {self._target.endpoint} cannot be reached: {error}.")
             raise (went_away(unavailable, changes=changes) if self._sent else unavailable) from None
         finally:
             self.busy = False
 
-    def _attempt(self, request: bytes, started: float, timeout: float, *, changes: bool) -> bytes:
+    def _attempt(self, request: bytes, started: float, timeout: float, *, changes: bool, wait: float) -> bytes:
         self._hang_ups = 0
-        for step in attempts(self._target, started, timeout, changes=changes, answered=self._answered):
+        for step in attempts(self._target, started, timeout, changes=changes, answered=self._answered, wait=wait):
             if not isinstance(step, Exchange):
                 time.sleep(step.seconds)
-            elif (reply := self._exchange(request, step.seconds, started + timeout)) is not None:
+                continue
+            # Some of what is received late is part of a reply; without `wait` the time for all attempts bounds it.
+            deadline = time.monotonic() + step.seconds + timeout if wait else started + timeout
+            if (reply := self._exchange(request, step.seconds, deadline)) is not None:
                 self._answered = True
                 return reply
-            elif self._hang_ups == 2 and not self._sent:  # once may be a restart
+            if self._hang_ups == 2 and not self._sent:  # once may be a restart
                 raise RequestError(
                     f"The daemon hung up while the request of {len(request)} bytes was being sent; it may be larger "
-                    "than the daemon takes (settings max_value_bytes and max_batch). It was not carried out."
+                    "than the daemon takes (setting max_request_bytes). It was not carried out."
                 )
         raise AssertionError("attempts end with a reply or an error")
 
@@ -178,9 +183,13 @@ class Connection(Line):
                 connected = self._socket = socket.create_connection(address, seconds)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (PermissionError, socket.gaierror) as error:
+            if path is not None:
+                explain_refusal(path.parent)
             raise _UnreachableError(error.strerror) from None
         except OSError:
             raise _LineLost from None
+        if path is not None:
+            check_peer(connected, self._target.endpoint)  # before a byte is sent
         connected.setblocking(False)
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)

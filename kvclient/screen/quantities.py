@@ -22,3 +22,17 @@ def counted(count: int, noun: str) -> str:
     ('1 key', '2 keys')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Return a number of seconds in units that make it short.
+
+    >>> duration(3700)
+    '1 h 1 min'
+    """
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
+    if hours < 1:
+        return f"{minutes} min"
+    return f"{hours} h {minutes % 60} min" if days < 1 else f"{days} d {hours % 24} h"

@@ -10,6 +10,7 @@ import kvclient.contract.errors
 import kvd
 
 KINDS = {
+    "AccessDeniedError": (PermissionError,),
     "KeyExistsError": (),
     "KeyNotFoundError": (KeyError,),
     "KeyTooLongError": (ValueError,),
@@ -18,6 +19,7 @@ KINDS = {
     "InvalidValueError": (ValueError,),
     "InvalidTTLError": (ValueError,),
     "BatchTooLargeError": (),
+    "RevisionGoneError": (),
     "RevisionMismatchError": (),
     "StoreFullError": (),
     "StoreLockedError": (),
@@ -34,7 +36,7 @@ def test_each_error_is_a_data_store_error_and_what_one_would_expect(name):
     error = getattr(kvclient, name)
 
     assert error is getattr(kvd, name)
-    for kind in (KeyError, ValueError, ConnectionError, TimeoutError):
+    for kind in (KeyError, ValueError, ConnectionError, TimeoutError, PermissionError):
         assert (kind in KINDS[name]) == issubclass(error, kind)
     assert issubclass(error, kvclient.DataStoreError)
     assert error is kvclient.contract.errors.by_name(name)
@@ -47,13 +49,13 @@ def test_no_error_is_left_out():
 
 @pytest.mark.parametrize("name", [*KINDS, "DataStoreError"])
 def test_errors_survive_pickling(name):
-    """An error that crosses processes keeps its class, its message and its keys."""
-    error = getattr(kvclient, name)("What happened.", ["key1", "key2"])
+    """An error that crosses processes keeps its class, its message, its keys and its index."""
+    error = getattr(kvclient, name)("What happened.", ["key1", "key2"], 3)
 
     for twin in (pickle.loads(pickle.dumps(error)), copy.copy(error)):
         assert type(error) is type(twin)
         assert "What happened." == str(twin) == twin.message
-        assert ("key1", "key2") == twin.keys
+        assert (("key1", "key2"), 3) == (twin.keys, twin.index)
 
 
 @pytest.mark.parametrize("name", ["FutureError", "Exception", "os", "by_name", "__doc__", ""])

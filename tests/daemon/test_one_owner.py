@@ -158,11 +158,11 @@ def test_a_ttl_runs_out_across_a_restart(daemon):
     """It counts from the commit, also while no daemon runs: neither longer nor anew."""
     with Client(daemon.endpoint, timeout=30) as store:
         store.batch_create({"key1": 1, "key2": 2}, ttl=3)
-        expires_at = store.read_entry("key1")["expires_at"]
+        expires_at = store.entry("key1").expires_at
         daemon.stop()
         daemon.start()
 
-        assert expires_at == store.read_entry("key1")["expires_at"]
+        assert expires_at == store.entry("key1").expires_at
         wait_until(lambda: store.status()["keys"] == 0)
         daemon.kill()
         daemon.start()

@@ -2,7 +2,7 @@
 
 import sys
 
-from kvclient.cli import stop
+from kvclient.cli.commands import stop
 from kvclient.cli.options import Options
 from kvclient.cli.service.systemctl import Systemctl, check_there, show
 from kvclient.cli.service.units import Service

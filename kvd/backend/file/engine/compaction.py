@@ -18,8 +18,9 @@ from functools import partial
 from pathlib import Path
 
 from kvclient.contract.errors import StoreFullError
+from kvd.backend.asking import Owner
 from kvd.backend.file.engine.index import Index
-from kvd.backend.file.engine.interface import NEVER, Clear, DiskJob, Entry, Outcome, Owner, Put, Removal
+from kvd.backend.file.engine.interface import Clear, DiskJob, Entry, Outcome, Put, Removal
 from kvd.backend.file.engine.outcomes import grouped
 from kvd.backend.file.engine.snapshot import Snapshot, pwrite_all
 
@@ -82,7 +83,7 @@ class Move:
         for position, key in enumerate(self._keys):
             self._copied.append(_NOT_COPIED)
             entry, owner = self._at_start(key)
-            if entry is not None and not NEVER < entry.expires_at <= now:
+            if entry is not None and entry.expires_at > now:
                 snapshot.add(key, Put(read(entry), entry.revision, entry.expires_at, owner))
                 pending.append(position)
                 step_bytes += entry.length
@@ -152,19 +153,19 @@ class Move:
             raise StoreFullError(f"The compacted file would have more than {most} bytes.")
         self.snapshot.publish(target)
 
-    def move_index(self) -> Iterator[None]:
-        """Give every entry of the old file its address in the new one; forget those that had expired."""
+    def move_index(self, dropped: list[tuple[str, Entry]]) -> Iterator[None]:
+        """Give every entry of the old file its address in the new one; those that had expired are `dropped`."""
         for position, key in enumerate(self._keys):
-            self._move(key, self._copied[position])
+            self._move(key, self._copied[position], dropped)
             if position % (4 * _STEP_ENTRIES) == 0:
                 yield None
         # A copy: commits go on adding, but what they add now is in the new file already.
         for position, key in enumerate(list(self.added)):
-            self._move(key, _NOT_COPIED)
+            self._move(key, _NOT_COPIED, dropped)
             if position % (4 * _STEP_ENTRIES) == 0:
                 yield None
 
-    def _move(self, key: str, copied: int) -> None:
+    def _move(self, key: str, copied: int, dropped: list[tuple[str, Entry]]) -> None:
         entry = self._index.find(key)
         if entry is None or entry.address >= self._new_base:
             return
@@ -172,6 +173,7 @@ class Move:
         if offset >= self._start:
             copied = self._tail_at + offset - self._start
         if copied == _NOT_COPIED:
+            dropped.append((key, entry))
             self._index.remove(key)
         else:
             self._index.move(key, entry._replace(address=self._new_base + copied))

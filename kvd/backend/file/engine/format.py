@@ -26,13 +26,15 @@ from collections.abc import Generator, Iterator, Sequence
 from json.encoder import encode_basestring  # json.dumps of a string takes 10 times as long
 from typing import NamedTuple
 
+from kvd.backend.asking import Owner
 from kvd.backend.file.engine.footnote import STRING, encode_footnote, has_results, is_footnote
-from kvd.backend.file.engine.interface import NEVER, Commit, Entry, Outcome, Owner, Put, Removal
+from kvd.backend.file.engine.interface import NEVER, Commit, Entry, Outcome, Put, Removal
 
 VERSION = 2
 CLOSING = b"}\n"
 # How a file ends while it is open, and after a crash; one that was cleanly closed has no space there.
 OPEN_END = b" " + CLOSING
+MARKER_START = b',"":{"crc":"'
 # The unit in which the kernel copies a file to a reader. A line within one page is seen whole or not at all by
 # programs that read 4 KiB at a time, as jq does.
 PAGE = 4096

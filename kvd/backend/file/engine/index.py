@@ -7,8 +7,9 @@ would take twice that. The few that have an owner have it beside.
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
+from kvd.backend.asking import Owner
 from kvd.backend.file.engine.format import AFTER_VALUE, Row, entry_bytes, parse_owner
-from kvd.backend.file.engine.interface import NEVER, Entry, Owner, Put, Removal
+from kvd.backend.file.engine.interface import NEVER, Entry, Put, Removal
 
 _packed = struct.Struct("<QIQd")
 _pack = _packed.pack

@@ -5,13 +5,16 @@ who asks. `kvd.backend.file.engine.file` is the one there is. Every method is ca
 except `Engine.write`, which touches only the medium and may run in another while the owner goes on reading.
 """
 
+import math
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
 
+from kvd.backend.asking import Owner
 from kvd.backend.feed import Event
 
-NEVER = 0.0
-"""The `expires_at` of what never expires."""
+NEVER = math.inf
+"""The `expires_at` of what never expires. (A clock that stands before 1970 makes negative ones.)"""
 
 
 LOST = b"null"
@@ -28,17 +31,6 @@ class Entry(NamedTuple):
     revision: int
     expires_at: float
     """Unix seconds, or `NEVER`."""
-
-
-class Owner(NamedTuple):
-    """The process that an ephemeral key lives as long as."""
-
-    pid: int
-    started: int
-    """Its start time as the kernel counts it: field 22 of /proc/PID/stat (proc(5)), in clock ticks since the boot."""
-    boot: str
-    """The boot that both are meaningful in: /proc/sys/kernel/random/boot_id."""
-    uid: int
 
 
 class Put(NamedTuple):
@@ -87,7 +79,7 @@ class Commit(NamedTuple):
     revision: int
     """The store's revision once it is applied."""
     time: float
-    """When it was decided, in Unix seconds."""
+    """When it was decided, in Unix seconds; `NEVER` if it lacks changes, so that the history begins behind it."""
     changes: list[tuple[str, Put | Removal]]
     """In their order. A key may come more than once; the last counts."""
     outcomes: dict[str, Outcome]
@@ -113,12 +105,17 @@ History = Generator[Event | None, None, None]
 class Engine(Protocol):
     """Keeps entries and makes commits durable, one at a time: `stage`, then `write`, then `apply`."""
 
+    path: Path
     revision: int
     """Of the last applied commit."""
     outcomes: dict[str, Outcome]
     """By client, as they stood when the engine was opened; the latest client last."""
     clears: list[Clear]
     """Those that are not `cleared` as of the last `apply`."""
+    dropped: list[tuple[str, Entry]]
+    """What a compaction has dropped because it had expired; whoever takes note of it empties the list. The values can
+    be read until the next step of the compaction.
+    """
     history_from: int
     """`history` can tell the events after this revision."""
 
@@ -140,6 +137,10 @@ class Engine(Protocol):
         """Yield `expires_at` and key of every entry that has one."""
         ...
 
+    def keys(self) -> list[str]:
+        """Return the keys of all entries, in no order."""
+        ...
+
     def owners(self) -> Iterator[tuple[str, Owner]]:
         """Yield key and owner of every entry that has one."""
         ...
@@ -159,6 +160,16 @@ class Engine(Protocol):
 
     def room(self, *, removing: bool) -> int:
         """Return how many bytes of changes still fit; `removing` opens the part that is kept for removals."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of the medium, those kept for the next commits included."""
+        ...
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes that hold live entries."""
         ...
 
     @property

@@ -1,0 +1,108 @@
+"""What all commands have in common: the options that say which daemon is meant, and arguments that many take."""
+
+import inspect
+import math
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from kvclient.cli.options import Options
+from kvclient.client.blocking import DEFAULT_TIMEOUT
+
+
+class UsageError(typer.BadParameter):
+    """What the command line says cannot be. (The class that Typer has for this is nowhere public.)"""
+
+    def format_message(self) -> str:
+        """Return the message as it is."""
+        return self.message
+
+
+def finite(value: float) -> float:
+    """Return a number of seconds, or refuse one that is none."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number of seconds")
+    return value
+
+
+def _no_option(key: str) -> str:
+    if key.startswith("-") and key != "-" and "--" not in sys.argv:
+        raise typer.BadParameter(
+            f"There is no option {key}. A key that begins with - goes behind --, after all options."
+        )
+    return key
+
+
+NEGATIVE_NUMBERS = {"ignore_unknown_options": True}
+"""Context settings of a command with an argument that may be a negative number, which must not be taken for an option.
+
+What may be a mistyped option is looked for in the key instead: `NewKey`.
+"""
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
+NewKey = Annotated[str, typer.Argument(metavar="KEY", help="The key.", callback=_no_option)]
+Keys = Annotated[list[str], typer.Argument(metavar="KEY", help="The keys.", show_default=False)]
+Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help="What the keys begin with; all keys without it.")]
+Ttl = Annotated[float | None, typer.Option(metavar="SECONDS", help="Expire after so many seconds.")]
+IfRevision = Annotated[
+    int | None,
+    typer.Option(metavar="REVISION", min=0, help="Only if the key is at this revision; 0: only if it does not exist."),
+]
+EphemeralFor = Annotated[
+    int | None,
+    typer.Option(metavar="PID", min=1, help="Remove the key at once when this process of the same user ends."),
+]
+KeepTtl = Annotated[bool, typer.Option("--keep-ttl", help="Let it expire when it would have expired anyway.")]
+Text = Annotated[str | None, typer.Option("--string", metavar="TEXT", help="Store this text, in place of VALUE.")]
+
+
+def check_ttl_options(ttl: float | None, *, keep_ttl: bool) -> None:
+    """Raise `UsageError` for --ttl and --keep-ttl together."""
+    if ttl is not None and keep_ttl:
+        raise UsageError("--ttl and --keep-ttl exclude each other.")
+
+
+_COMMON = {
+    "store": (
+        Annotated[str | None, typer.Option(help="The store's name.", show_default="data_store")],
+        None,
+    ),
+    "endpoint": (
+        Annotated[str | None, typer.Option(help="The daemon's endpoint, such as ipc:///run/user/1000/kvd/x.sock.")],
+        None,
+    ),
+    "timeout": (
+        Annotated[float, typer.Option(min=0.001, callback=finite, help="Seconds to wait for an answer.")],
+        DEFAULT_TIMEOUT,
+    ),
+    "json": (
+        Annotated[bool, typer.Option("--json", help="Print results and errors as JSON.")],
+        False,
+    ),
+}
+
+
+def command(run: Callable[..., int | None]) -> Callable[..., None]:
+    """Return `run` as Typer takes it: with --store, --endpoint, --timeout and --json in the place of `options`, unless
+    it describes some of them itself; what it returns, if anything, is the exit code.
+    """
+    own = inspect.signature(run, eval_str=True)
+    parameters = {name: each for name, each in own.parameters.items() if name != "options"}
+    for name, (annotation, default) in _COMMON.items():
+        parameters.setdefault(
+            name, inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        )
+
+    @wraps(run)
+    def wrapped(**given: Any) -> None:
+        options = Options(*(given[name] for name in _COMMON))
+        if code := run(options, **{name: given[name] for name in own.parameters if name != "options"}):
+            raise typer.Exit(code)
+
+    ordered = sorted(parameters.values(), key=lambda each: each.kind)
+    wrapped.__signature__ = own.replace(parameters=ordered, return_annotation=None)  # type: ignore[attr-defined]
+    wrapped.__annotations__ = {each.name: each.annotation for each in ordered}
+    return wrapped

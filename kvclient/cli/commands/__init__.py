@@ -1,0 +1,1 @@
+"""The commands of `kvctl`, a file each: arguments, options, help with an example, and what it does."""

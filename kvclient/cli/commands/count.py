@@ -1,0 +1,14 @@
+"""kvctl count"""
+
+from kvclient.cli.command import Prefix
+from kvclient.cli.options import Options
+from kvclient.cli.output import show
+
+
+def run(options: Options, prefix: Prefix = "") -> None:
+    """Print how many keys there are.
+
+    Example: kvctl count job:
+    """
+    found = options.client().count(prefix)
+    show({"count": found} if options.json else found)

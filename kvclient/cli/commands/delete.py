@@ -1,0 +1,30 @@
+"""kvctl delete"""
+
+from kvclient.cli.command import IfRevision, Keys, UsageError
+from kvclient.cli.options import Options
+from kvclient.cli.output import exit_code, report, show
+from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestTimeoutError
+
+
+def run(options: Options, keys: Keys, if_revision: IfRevision = None) -> int:
+    """Delete keys. Those that do not exist are reported; the others are deleted all the same.
+
+    Example: kvctl delete key1 key2
+    """
+    if if_revision is not None and len(keys) > 1:
+        raise UsageError("--if-revision goes with a single key.")
+    client = options.client()
+    status, deleted, revision = 0, [], 0
+    for key in keys:
+        try:
+            revision = client.delete(key, if_revision=if_revision)
+        except (DaemonUnavailableError, RequestTimeoutError):
+            raise
+        except DataStoreError as error:
+            report(error)
+            status = status or exit_code(error)
+        else:
+            deleted.append(key)
+    if options.json:
+        show({"deleted": deleted, "revision": revision})
+    return status

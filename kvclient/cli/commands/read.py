@@ -1,0 +1,26 @@
+"""kvctl read"""
+
+from typing import Annotated
+
+import typer
+
+from kvclient.cli import reading
+from kvclient.cli.command import Keys, UsageError
+from kvclient.cli.options import Options
+
+
+def run(
+    options: Options,
+    keys: Keys,
+    raw: Annotated[bool, typer.Option("--raw", help="Print a string as text, without quotes.")] = False,
+    entry: Annotated[
+        bool, typer.Option("--entry", help="Print the key with its value, revision, expiry and owner.")
+    ] = False,
+) -> int:
+    """Print the values of keys as JSON. Those that do not exist are reported; the others are printed all the same.
+
+    Example: kvctl read key1
+    """
+    if raw and (entry or options.json):
+        raise UsageError("--raw prints values only, and --entry and --json more.")
+    return reading.run(options, keys, raw=raw, entry=entry)

@@ -1,0 +1,45 @@
+"""kvctl stop"""
+
+import os
+import select
+import sys
+
+from kvclient.cli.options import Options
+from kvclient.cli.output import show
+from kvclient.contract.endpoint import socket_path
+from kvclient.contract.errors import RequestTimeoutError
+
+_MOST_MILLISECONDS = 2**31 - 1
+"""Of poll(2)."""
+
+
+def run(options: Options) -> None:
+    """Stop the daemon, after it has answered what it received. The next kvctl create or read starts one again.
+
+    Example: kvctl stop
+    """
+    client = options.client(autostart=False)
+    pid = client.status()["pid"]
+    # Not by looking whether somebody listens: where systemd does, a look would start the daemon again.
+    process = _open(pid) if socket_path(client.endpoint) is not None else None
+    client.stop()
+    client.close()
+    if process is not None and not _has_ended(process, options.timeout):
+        raise RequestTimeoutError(f"The daemon (pid {pid}) was asked to stop and is still finishing its work.")
+    if options.json:
+        show({"stopped": pid})
+    else:
+        print(f"stopped the daemon (pid {pid})", file=sys.stderr)
+
+
+def _open(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid)
+    except OSError:  # it has ended, or lives where its pid means nothing here
+        return None
+
+
+def _has_ended(process: int, seconds: float) -> bool:
+    poll = select.poll()
+    poll.register(process, select.POLLIN)
+    return bool(poll.poll(min(seconds * 1000, _MOST_MILLISECONDS)))

@@ -1,0 +1,33 @@
+"""kvctl update"""
+
+from kvclient.cli.command import EphemeralFor, IfRevision, KeepTtl, NewKey, Text, Ttl, check_ttl_options
+from kvclient.cli.options import Options
+from kvclient.cli.output import show
+from kvclient.cli.value_argument import Value, given_value
+
+
+def run(
+    options: Options,
+    key: NewKey,
+    value: Value = None,
+    string: Text = None,
+    ttl: Ttl = None,
+    keep_ttl: KeepTtl = False,
+    if_revision: IfRevision = None,
+    ephemeral_for: EphemeralFor = None,
+) -> None:
+    """Replace the value of a key that exists. Without --ttl or --keep-ttl it never expires.
+
+    Example: kvctl update key1 --string "value2" --keep-ttl
+    """
+    check_ttl_options(ttl, keep_ttl=keep_ttl)
+    revision = options.client().update(
+        key,
+        given_value(value, string),
+        ttl,
+        keep_ttl=keep_ttl,
+        if_revision=if_revision,
+        ephemeral=ephemeral_for or False,
+    )
+    if options.json:
+        show({"revision": revision})

@@ -1,0 +1,24 @@
+"""VALUE, as `create`, `put` and `update` take it: JSON, `-` for standard input, or a text by `--string`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from kvclient.cli import json_input
+from kvclient.cli.command import UsageError
+
+Value = Annotated[
+    str | None,
+    typer.Argument(metavar="VALUE", help="Any JSON value; - reads it from standard input.", show_default=False),
+]
+
+
+def given_value(value: str | None, text: str | None) -> Any:
+    """Return the value that the command line gives. Raises `InvalidValueError`, and `UsageError` if there is none."""
+    if value is not None and text is not None:
+        raise UsageError("VALUE and --string exclude each other.")
+    if text is not None:
+        return text
+    if value is None:
+        raise UsageError("Missing argument 'VALUE': JSON, - for standard input, or in its place --string TEXT.")
+    return json_input.parse(json_input.read("-") if value == "-" else value, "VALUE")

@@ -1,0 +1,262 @@
+"""The operations as methods: what `Client` and `LocalDataStore` have in common, which is all but how a call is made."""
+
+import builtins
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar, overload
+
+from kvclient.contract import calls
+from kvclient.contract.calls import Call
+from kvclient.contract.listing import Listing, entries
+from kvclient.contract.records import Entry
+from kvclient.contract.watching import Watch
+
+T = TypeVar("T")
+
+
+class Face(ABC):
+    """A key-value store.
+
+    Keys are non-empty strings without control characters, of at most `max_key_length` characters; values are any JSON
+    value of at most `max_value_bytes` bytes as compact JSON. Every method raises `InvalidKeyError`, `KeyTooLongError`,
+    `InvalidValueError`, `ValueTooLargeError` or `InvalidTTLError` for arguments that are not so, and every change
+    `StoreFullError` where there is no room for it. All of these are `DataStoreError`, and then nothing was changed.
+
+    A TTL is a number of seconds above 0 and counts from the commit; None means that the key never expires. A *revision*
+    is the number of a change: it rises by one with each. Every change is atomic: all of it or nothing, also across a
+    crash. With the daemon's `sync=always` it is on the disk when the method returns.
+    """
+
+    @abstractmethod
+    def _call(self, call: Call[T]) -> T:
+        """Have a call carried out: return what its reply comes to, or raise the error that it tells of."""
+
+    # One key.
+
+    def create(self, key: str, value: Any, ttl: float | None = None, *, ephemeral: bool | int = False) -> int:
+        """Store `value` under a new `key`. Atomic.
+
+        `ttl` is in seconds. With `ephemeral` the key lives as long as this process, or as the process with that pid,
+        which has to be one of the same user: the kernel tells when it ends, and the key is gone at once.
+
+        Returns the store's revision after it. Raises `KeyExistsError` if the key exists, and `InvalidValueError` if the
+        process for `ephemeral` cannot be followed from where the store is.
+
+        >>> store.create("key1", {"name": "value1"}, ttl=5)
+        """
+        return self._call(calls.create(key, value, ttl, ephemeral=ephemeral))
+
+    @overload
+    def read(self, key: str) -> Any: ...
+    @overload
+    def read(self, key: str, *, as_: type[T]) -> T: ...
+    @overload
+    def read(self, key: str, *, as_: Any) -> Any: ...
+    def read(self, key: str, *, as_: Any = None) -> Any:
+        """Return the value of `key`.
+
+        With `as_`, as an object of that type: a pydantic model, a dataclass, `list[int]`, anything that pydantic can
+        make of JSON.
+
+        Raises `KeyNotFoundError` if the key does not exist or has expired, and `InvalidValueError` if its value does
+        not fit `as_`.
+
+        >>> store.read("key1")
+        {'name': 'value1'}
+        >>> store.read("key1", as_=dict[str, str])["name"]
+        'value1'
+        """
+        return self._call(calls.read(key) if as_ is None else calls.read_as(key, as_))
+
+    def entry(self, key: str) -> Entry:
+        """Return `key` with its value, its revision, when it expires (Unix seconds or None), and the process that it is
+        bound to (or None). Raises `KeyNotFoundError`.
+
+        >>> store.entry("key1").revision
+        12
+        """
+        return self._call(calls.entry(key))
+
+    def put(
+        self,
+        key: str,
+        value: Any,
+        ttl: float | None = None,
+        *,
+        keep_ttl: bool = False,
+        if_revision: int | None = None,
+        ephemeral: bool | int = False,
+    ) -> int:
+        """Create `key` or replace its value. Atomic.
+
+        Without `ttl`, in seconds, a TTL that the key had is cleared, unless `keep_ttl`. With `if_revision` nothing
+        is done unless the key is at that revision; 0: unless it does not exist. `ephemeral`: see `create`.
+
+        Returns the store's revision after it, which is now the key's. Raises `RevisionMismatchError`, which names the
+        revision asked for and the one found.
+
+        >>> before = store.entry("key1")
+        >>> store.put("key1", {**before.value, "seen": True}, if_revision=before.revision)  # or somebody was faster
+        """
+        return self._call(calls.put(key, value, ttl, keep_ttl=keep_ttl, if_revision=if_revision, ephemeral=ephemeral))
+
+    def update(
+        self,
+        key: str,
+        value: Any,
+        ttl: float | None = None,
+        *,
+        keep_ttl: bool = False,
+        if_revision: int | None = None,
+        ephemeral: bool | int = False,
+    ) -> int:
+        """Replace the value of a `key` that exists; else as `put`. Atomic.
+
+        Returns the store's revision after it. Raises `KeyNotFoundError`, with `if_revision` `RevisionMismatchError`.
+        """
+        return self._call(
+            calls.update(key, value, ttl, keep_ttl=keep_ttl, if_revision=if_revision, ephemeral=ephemeral)
+        )
+
+    def delete(self, key: str, *, if_revision: int | None = None) -> int:
+        """Remove `key`, with `if_revision` only if it is at that revision. Atomic.
+
+        Returns the store's revision after it. Raises `KeyNotFoundError`, with `if_revision` `RevisionMismatchError`.
+        """
+        return self._call(calls.delete(key, if_revision=if_revision))
+
+    def pop(self, key: str, *, if_revision: int | None = None) -> Any:
+        """Remove `key` and return the value that it had. Atomic: of several callers one gets it. Raises as `delete`.
+
+        >>> store.pop("key1")
+        {'name': 'value1'}
+        """
+        return self._call(calls.pop(key, if_revision=if_revision))
+
+    def increment(self, key: str, by: float = 1, *, initial: float = 0, ttl: float | None = None) -> Any:
+        """Add `by` to the number that `key` has, and return the sum: an int if both are. Atomic: nobody's is lost.
+
+        A key that does not exist gets `initial + by`, and expires after `ttl` seconds if that is given; a key that
+        exists keeps its TTL. Raises `InvalidValueError` if its value is no number.
+
+        >>> store.increment("visits")
+        1
+        """
+        return self._call(calls.increment(key, by, initial=initial, ttl=ttl))
+
+    def exists(self, key: str) -> bool:
+        """Tell whether `key` exists and has not expired."""
+        return self._call(calls.exists(key))
+
+    def expire(self, key: str, ttl: float | None) -> int:
+        """Let `key` expire `ttl` seconds from now, or with None never. Atomic.
+
+        Returns the store's revision after it. Raises `KeyNotFoundError`.
+        """
+        return self._call(calls.expire(key, ttl))
+
+    def persist(self, key: str) -> int:
+        """Let `key` never expire: `expire(key, None)`."""
+        return self._call(calls.expire(key, None))
+
+    # Many keys.
+
+    def count(self, prefix: str = "") -> int:
+        """Return how many keys begin with `prefix`, at one moment."""
+        return self._call(calls.count(prefix))
+
+    def list(self, prefix: str = "", *, after: str = "", limit: int | None = None) -> Iterator[str]:
+        """Iterate over the keys that begin with `prefix`, in the order of their code points.
+
+        Only those behind the key `after`, and at most `limit`. Asks for a thousand at a time, when they are needed. A
+        key that exists all the while appears exactly once; one that comes or goes meanwhile may appear or not.
+
+        >>> list(store.list("job:"))
+        ['job:1', 'job:2']
+        """
+        return (entry.key for entry in entries(self._call, Listing(prefix, after, limit, values=False)))
+
+    def entries(
+        self, prefix: str = "", *, after: str = "", limit: int | None = None, values: bool = True
+    ) -> Iterator[Entry]:
+        """Iterate as `list` does, over keys with all that is known of them; without `values`, all values are None.
+
+        >>> {entry.key: entry.value for entry in store.entries("job:")}
+        {'job:1': 'waiting', 'job:2': 'done'}
+        """
+        return entries(self._call, Listing(prefix, after, limit, values=values))
+
+    def read_many(self, keys: Iterable[str]) -> dict[str, Any]:
+        """Return the values of those `keys` that exist, by key, all at one moment."""
+        return self._call(calls.read_many(keys))
+
+    def delete_many(self, keys: Iterable[str]) -> builtins.list[str]:
+        """Remove those `keys` that exist, and return which those were. Atomic."""
+        return self._call(calls.delete_many(keys))
+
+    def batch_create(self, items: Mapping[str, Any], ttl: float | None = None) -> int:
+        """Create all `items` (key → value) or none, in one commit; all expire at the same instant.
+
+        Returns the store's revision after it. Raises as `create`, with all offending keys in the error's `keys`, and
+        `BatchTooLargeError` for more than `max_batch` items.
+
+        >>> store.batch_create({"key2": {"name": "value2"}, "key3": {"name": "value3"}}, ttl=10)
+        """
+        return self._call(calls.batch_create(items, ttl))
+
+    def batch(self, operations: Iterable[Mapping[str, Any]]) -> builtins.list[dict[str, Any]]:
+        """Carry out all `operations` or none. Atomic: each sees what those before it did, others see all or nothing.
+
+        An operation is what it is on the wire: a dict with `"op"` (create, put, update, delete, increment, pop or
+        expire) and the arguments of the method of that name. Returns what each comes to, as the wire tells it: a dict
+        with `"revision"`, and with `"value"` for increment and pop.
+
+        Raises the error of the first that is refused, which its `index` tells, counted from 0; `BatchTooLargeError` for
+        more than `max_batch` operations; `RequestError` for what is no operation.
+
+        >>> store.batch([{"op": "pop", "key": "job:1"}, {"op": "increment", "key": "done"}])
+        [{'value': 'waiting', 'revision': 31}, {'value': 7, 'revision': 31}]
+        """
+        return self._call(calls.batch(operations))
+
+    def clear(self, prefix: str = "") -> int:
+        """Remove all keys that begin with `prefix`, or all there are, and return how many there were. Atomic."""
+        return self._call(calls.clear(prefix))
+
+    def watch(self, prefix: str = "", *, after: int | None = None) -> Watch:
+        """Iterate over the changes of keys that begin with `prefix`, as they happen; `next` waits for one.
+
+        All changes after this call are told, once and in order, also those that come before the first `next`. With
+        `after`, all since that revision, such as an event's or an entry's. Restarts of the daemon make no difference.
+
+        The iterator can be closed, and used as a context manager. Raises `RevisionGoneError`, here or later, if changes
+        since then are no longer all kept: read what there is, and watch from now on.
+
+        >>> with store.watch("job:") as events:
+        ...     for event in events:
+        ...         print(event.kind, event.key, event.value)
+        created job:7 waiting
+        """
+        return Watch(self._call, prefix, after)
+
+    # The store.
+
+    def stats(self) -> dict[str, Any]:
+        """Return what was done since the daemon started, and how much there is now: operations, hits, misses, commits,
+        keys, bytes. See `kvclient.contract.operations.stats`.
+        """
+        return self._call(calls.stats())
+
+    def status(self) -> dict[str, Any]:
+        """Return who serves the store, from which file, with which limits. See
+        `kvclient.contract.operations.status`.
+        """
+        return self._call(calls.status())
+
+    def ping(self) -> str | None:
+        """Return if the store answers: None, or why it refuses all changes, as after others changed its file."""
+        return self._call(calls.ping())
+
+    def compact(self) -> None:
+        """Start to free the space of what is gone, beside service; `status` tells whether it still runs."""
+        return self._call(calls.compact())

@@ -1,0 +1,74 @@
+"""Being told of changes: what a watch has told and what it asks for next, and the iterator over its events."""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import Self
+
+from kvclient.contract import calls
+from kvclient.contract.calls import Call
+from kvclient.contract.records import Event
+from kvclient.contract.results import Told
+
+POLL_SECONDS = 30.0
+"""For so long the daemon holds back the answer where nothing changes. Long, since each answer wakes both sides."""
+
+
+class Watching:
+    """How far a watch has come. Decides, and leaves the asking to those who block or await.
+
+    Every call asks for what came after the revision that the last answer told, so that nothing is missed or told twice,
+    whatever becomes of calls and answers: one that got lost changes nothing here.
+    """
+
+    def __init__(self, prefix: str, after: int | None) -> None:
+        self._prefix = prefix
+        self._after = after
+        self.events: deque[Event] = deque()
+        """What was told and not handed out yet."""
+
+    def first(self) -> Call[Told]:
+        """Return the call that begins: it is answered at once, and from then on nothing is missed."""
+        return calls.watch(self._prefix, self._after)
+
+    def next(self) -> Call[Told]:
+        """Return the call that waits for the next events."""
+        return calls.watch(self._prefix, self._after, wait=POLL_SECONDS)
+
+    def take(self, told: Told) -> None:
+        """Note an answer."""
+        self.events.extend(told.events)
+        self._after = told.revision
+
+
+class Watch(Iterator[Event]):
+    """The events of a watch, as they come: `next` waits for one.
+
+    Goes on through restarts of the daemon. If the daemon stays away, `next` raises what any call raises then; the next
+    `next` goes on where it was. Not to be used by several threads at once.
+    """
+
+    def __init__(self, ask: Callable[[Call[Told]], Told], prefix: str, after: int | None) -> None:
+        self._ask = ask
+        self._watching = Watching(prefix, after)
+        self._watching.take(ask(self._watching.first()))
+        self._closed = False
+
+    def __next__(self) -> Event:
+        while not self._closed:
+            if self._watching.events:
+                return self._watching.events.popleft()
+            self._watching.take(self._ask(self._watching.next()))
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the iteration. A `next` that waits in another thread ends with its poll, half a minute later at most."""
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
