@@ -28,7 +28,7 @@ class OpenedEngine:
         self.engine.write(staged)
         self.engine.apply(staged)
 
-    def compact(self, outcomes=None, now=NEVER, keys=None):
+    def compact(self, outcomes=None, now=0.0, keys=None):
         for job in self.engine.compact(now, outcomes or {}, keys):
             if job is not None:
                 job.run()

@@ -27,6 +27,10 @@ def grow(path, clock, *, trimmed, compacted):
     opened.do(Delete("plain"), create("with", "another"), create("wíth", "ünicode 😀", id="other:1"))
     opened.create("plain", "again")
     opened.delete("b2", id="client:3")
+    opened.create("brief", 1, ttl=400)
+    clock.now += 400
+    opened.sweep()
+    clock.now -= 400  # so that whoever replays the commits need not know of expiry
     if trimmed:
         opened.close()
     else:

@@ -10,6 +10,7 @@ from kvclient import Client
 from kvclient.contract.errors import KeyNotFoundError, StoreCorruptError, StoreFullError
 from kvd.backend.file.engine.check import check
 from kvd.backend.file.engine.format import CLOSING
+from kvd.backend.file.engine.interface import Outcome
 from kvd.backend.file.engine.repair import repair
 from processes import KVD, Daemon
 from stores import Opened, as_others_read, assert_sound, contents
@@ -104,7 +105,7 @@ EDITS = {
         {},
         "edited 'one', 'two'",  # its last occurrence is ours
     ),
-    "the header": (b'"kvd":1', b'"kvd": 1', {}, "no key, but records of the file's own"),
+    "the header": (b'"kvd":2', b'"kvd": 2', {}, "no key, but records of the file's own"),
     "line ends": (b"\n", b"\r\n", {}, "edited"),
 }
 
@@ -146,7 +147,7 @@ def test_what_was_edited_has_a_new_revision(closed):
         assert store.engine.find("config").revision == store.engine.revision == 5
         assert store.engine.find("config").expires_at == before["config"].expires_at
         assert all(store.engine.find(key).revision == before[key].revision for key in THERE if key != "config")
-        assert {"client": (3, 4)} == store.engine.outcomes
+        assert {"client": Outcome(3, 4)} == store.engine.outcomes
 
 
 @pytest.mark.parametrize("command", ["check", "repair"])

@@ -93,7 +93,7 @@ def test_a_repair_keeps_everything(path):
         fill(opened)
     data = path.read_bytes()
     assert 1 == data.count(b',"x1":{"revision":8')
-    path.write_bytes(data.replace(b',"x1":{"revision":8', b',"x3":{"revision":8'))
+    path.write_bytes(data.replace(b',"x1":{"revision":8', b',"x1":["revision":8'))
     assert repair(path).kept is not None
     with OpenedEngine(path) as opened:
         assert 2 == len(dict(opened.engine.owners()))

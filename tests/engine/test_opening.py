@@ -132,7 +132,7 @@ def test_a_file_of_version_1_is_carried_over(path, clock, killed):
 
 def test_a_file_of_version_1_is_repaired(path, clock):
     """What is damaged in it is mended as in one of version 2."""
-    path.write_bytes(VERSION_1.replace(b'"value":7', b'"value":8'))
+    path.write_bytes(VERSION_1.replace(b'"value":7', b'"value":x'))
     assert not check(path).sound
     assert repair(path).kept is not None
     assert {"key1": {"name": "value1"}} == contents(path, clock)
