@@ -22,7 +22,7 @@ from kvclient.contract.rules import invalid_value, shorten
 from kvd.limits import Limits
 from kvd.requests.chunks import chunks
 from kvd.requests.twins import read_items, read_keys, read_members, read_request
-from kvd.requests.values import checked, compact, constant, has_odd_numbers, squeezed
+from kvd.requests.values import SMALL_BYTES, checked, compact, constant, has_odd_numbers, squeezed
 
 LARGE_BYTES = 64 * 1024
 """Frames of more bytes are to be parsed in steps."""
@@ -105,8 +105,12 @@ class Parser:
             yield
         most, odd = self._limits.max_value_bytes, has_odd_numbers(text)
         pending = 0
+        small = 0 if odd else min(most, SMALL_BYTES)
         for key, value in raw.items():
-            raw[key] = found = checked(bytes(value), key, most, odd_numbers=odd)
+            found = bytes(value)
+            if len(found) > small:
+                found = checked(found, key, most, odd_numbers=odd)
+            raw[key] = found
             pending += len(found)
             if pending >= _STEP_BYTES:
                 pending = 0
