@@ -238,7 +238,7 @@ class LocalDataStore(Face):
     def _carry_out(self) -> None:
         """Write what is queued, group by group. Called with the right to commit."""
         committer = self._committer
-        while len(committer):
+        while committer.queue:
             with self._state:
                 group = committer.begin()
             if group is not None:

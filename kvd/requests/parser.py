@@ -22,7 +22,7 @@ from kvclient.contract.rules import invalid_value, shorten
 from kvd.limits import Limits
 from kvd.requests.chunks import chunks
 from kvd.requests.twins import read_items, read_keys, read_members, read_request
-from kvd.requests.values import checked, compact, constant, has_odd_numbers, squeezed
+from kvd.requests.values import SMALL_BYTES, checked, compact, constant, has_odd_numbers, squeezed
 
 LARGE_BYTES = 64 * 1024
 """Frames of more bytes are to be parsed in steps."""
@@ -47,16 +47,12 @@ class Parser:
         Raises `RequestError` for what is none, and the errors of invalid values and of batches that are too large.
         """
         request = self._read(body)
-        op = request.op
-        if op in _WITH_VALUE:
+        prepare = _PREPARED.get(request.op)
+        if prepare is _VALUE:
             request.value = compact(bytes(request.value), request.key, self._limits.max_value_bytes)
-        elif op in _WITH_MEMBERS:
-            steps = self._members(request)
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as end:
-                    return end.value
+        elif prepare is _MEMBERS:
+            for _ in self._members(request):
+                pass
         return request
 
     def steps(self, body: bytes) -> Steps:
@@ -66,7 +62,7 @@ class Parser:
         if request.op in _WITH_VALUE:
             request.value = compact(bytes(request.value), request.key, self._limits.max_value_bytes)
         elif request.op in _WITH_MEMBERS:
-            return (yield from self._members(request))
+            yield from self._members(request)
         return request
 
     def _read(self, body: bytes) -> Any:
@@ -83,7 +79,7 @@ class Parser:
         except RecursionError:
             raise RequestError("This is no request: it is nested too deeply.") from None
 
-    def _members(self, request: Any) -> Steps:
+    def _members(self, request: Any) -> Generator[None, None, None]:
         """Parse the members of a batch or a list of keys, and count them on the way."""
         match request.op:
             case "batch_create":
@@ -99,7 +95,6 @@ class Parser:
                     self._check_count(len(keys), request.op)
                     yield
                 request.keys = keys
-        return request
 
     def _items(self, text: bytes) -> Generator[None, None, dict[str, bytes]]:
         text = squeezed(text)
@@ -110,8 +105,12 @@ class Parser:
             yield
         most, odd = self._limits.max_value_bytes, has_odd_numbers(text)
         pending = 0
+        small = 0 if odd else min(most, SMALL_BYTES)
         for key, value in raw.items():
-            raw[key] = found = checked(bytes(value), key, most, odd_numbers=odd)
+            found = bytes(value)
+            if len(found) > small:
+                found = checked(found, key, most, odd_numbers=odd)
+            raw[key] = found
             pending += len(found)
             if pending >= _STEP_BYTES:
                 pending = 0
@@ -151,7 +150,10 @@ class Parser:
 
 _WITH_VALUE = {op for op, model in OPERATIONS.items() if "value" in model.model_fields}
 _WITH_MEMBERS = {op for op, model in OPERATIONS.items() if model.concerns in ("keys", "items", "operations")}
-_MEMBERS = [op for op, model in OPERATIONS.items() if model in get_args(Member)]
+_VALUE, _MEMBERS = "value", "members"
+_PREPARED = dict.fromkeys(_WITH_VALUE, _VALUE) | dict.fromkeys(_WITH_MEMBERS, _MEMBERS)
+"""What has to be done with a request of an operation, once it is read."""
+_IN_A_BATCH = [op for op, model in OPERATIONS.items() if model in get_args(Member)]
 
 
 def _array_or_object(raw: Any, opening: bytes, field: str) -> bytes:
@@ -187,7 +189,7 @@ def _invalid(message: str, field: str = "") -> DataStoreError:
     if place.endswith("op") and message.startswith("Invalid value"):
         unknown = shorten(message.removeprefix("Invalid value ").strip("'"))
         if field:
-            return RequestError(f"A batch cannot have the operation {unknown!r}, but {', '.join(_MEMBERS)}.")
+            return RequestError(f"A batch cannot have the operation {unknown!r}, but {', '.join(_IN_A_BATCH)}.")
         return RequestError(f"There is no operation {unknown!r}, but there are {', '.join(OPERATIONS)}.")
     if place.endswith("ttl") and "out of range" in message:
         return InvalidTTLError("A TTL is a finite number of seconds above 0.")

@@ -10,18 +10,22 @@ import msgspec
 from kvclient.contract.errors import DataStoreError
 from kvclient.contract.rules import MAX_NESTING, check_value_size, encode_value, invalid_value
 
-# A number that may be larger than a double, or have more digits than Python's int() takes: looked at more closely.
-_large_exponent = re.compile(rb"(?<=[0-9])[eE]\+?[0-9]{3}").search
-_many_digits = re.compile(rb"(?<![0-9])[0-9]{309}").search
+# A number that may be larger than a double, or have more digits than Python's int() takes, is looked at more closely.
+# Where there is one shows when all digits look alike; a regular expression takes four times as long.
+_ALIKE = bytes(
+    ord("0") if 0x30 <= byte <= 0x39 else ord("e") if byte in b"eE" else byte if byte == ord("+") else ord(" ")
+    for byte in range(256)
+)
 _FEWEST_DIGITS = 309
+_MANY_DIGITS = b"0" * _FEWEST_DIGITS
 _floats = re.compile(rb"[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{3,}|(?<![0-9])[0-9]{309,}\.[0-9]+").findall
 _endless = re.compile(rb"(?<![0-9])[0-9]{4301}").search
 _read_floats = msgspec.json.Decoder(list[float]).decode
 _strings = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SIGNS = bytes.maketrans(b"[{]}", b"\x01\x01\xff\xff")
-_FEWEST_NESTED = 2 * MAX_NESTING
-"""A value that nests more deeply has more bytes."""
+SMALL_BYTES = 2 * MAX_NESTING
+"""Compact JSON of so many bytes cannot nest too deeply."""
 _ESCAPE_SAVES = 5
 """Bytes that `\\u0061` has more than the one byte that it stands for."""
 
@@ -41,7 +45,8 @@ def squeezed(text: bytes) -> bytes:
 
 def has_odd_numbers(text: bytes) -> bool:
     """Tell whether there may be numbers that `checked` has to look at."""
-    return bool(_large_exponent(text) or (len(text) >= _FEWEST_DIGITS and _many_digits(text)))
+    alike = text.translate(_ALIKE)
+    return b"0e000" in alike or b"0e+000" in alike or (len(text) >= _FEWEST_DIGITS and _MANY_DIGITS in alike)
 
 
 def checked(text: bytes, key: str, max_bytes: int, *, odd_numbers: bool) -> bytes:
@@ -58,7 +63,7 @@ def checked(text: bytes, key: str, max_bytes: int, *, odd_numbers: bool) -> byte
         check_value_size(len(text), key, max_bytes)
     if odd_numbers:
         _check_numbers(_outside_strings(text), key)
-    if size > _FEWEST_NESTED and text.count(b"[") + text.count(b"{") > MAX_NESTING:
+    if size > SMALL_BYTES and text.count(b"[") + text.count(b"{") > MAX_NESTING:
         _check_depth(_outside_strings(text), key)
     return text
 

@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
-from kvclient.contract.errors import DataStoreError, KeyNotFoundError
+from kvclient.contract.errors import DataStoreError
 from kvclient.contract.operations import OPERATIONS
 from kvd.backend import Backend
 from kvd.changes import Changes
@@ -53,20 +53,15 @@ class Dispatch:
         self._changes = changes
         self._end = stop
         self._parser = Parser(limits)
-        self._large: deque[tuple[Connection, Steps, int]] = deque()
+        self.large: deque[tuple[Connection, Steps, int]] = deque()
+        """Large frames that wait to be parsed."""
         self._started = time.monotonic()
         self._operations: Counter[str] = Counter()
-        self._misses = 0
-        by_kind: dict[str, Handler] = {"read": self._read, "change": backend.submit}
+        by_kind: dict[str, Handler] = {"read": backend.read, "change": backend.submit}
         self._handlers: dict[str, Handler] = {
             op: by_kind[model.does] if model.does != "control" else getattr(self, f"_{op}")
             for op, model in OPERATIONS.items()
         } | {"watch": self._watch}
-
-    @property
-    def parsing(self) -> bool:
-        """Whether large frames wait to be parsed."""
-        return bool(self._large)
 
     def receive(self, peer: Connection) -> None:
         """Receive from a peer, and have its request carried out if one is whole."""
@@ -75,7 +70,7 @@ class Dispatch:
             if body is None:
                 return
             if len(body) > LARGE_BYTES:
-                self._large.append((peer, self._parser.steps(body), len(body)))
+                self.large.append((peer, self._parser.steps(body), len(body)))
                 return
             request = self._parser.parse(body)
             self._operations[request.op] += 1
@@ -86,10 +81,8 @@ class Dispatch:
             peer.refuse(_OUT_OF_MEMORY)
 
     def work(self) -> None:
-        """Go a step further with the parsing of a large frame."""
-        if not self._large:
-            return
-        peer, steps, size = self._large.popleft()
+        """Go a step further with the parsing of the first of the large frames."""
+        peer, steps, size = self.large.popleft()
         try:
             next(steps)
         except StopIteration as end:
@@ -104,16 +97,9 @@ class Dispatch:
         except MemoryError:
             peer.refuse(_OUT_OF_MEMORY)
         else:
-            self._large.append((peer, steps, size))
+            self.large.appendleft((peer, steps, size))
 
     # Handlers.
-
-    def _read(self, request: Any, peer: Connection, _: int) -> None:
-        try:
-            self._backend.read(request, peer)
-        except KeyNotFoundError:
-            self._misses += 1
-            raise
 
     def _watch(self, request: Any, peer: Connection, _: int) -> None:
         self._hub.watch(request, peer)
@@ -164,14 +150,14 @@ class Dispatch:
 
     def statistics(self) -> dict[str, Any]:
         """Return what the daemon has done since it started."""
+        told = self._backend.statistics()
         return {
             "uptime": round(time.monotonic() - self._started, 3),
             "operations": dict(self._operations),
             "errors": dict(self._connections.errors),
-            "hits": self._operations["read"] - self._misses,
-            "misses": self._misses,
             "events": self._hub.events,
             "peers": len(self._connections),
             "watchers": len(self._hub),
-            **self._backend.statistics(),
+            **told,
+            "hits": self._operations["read"] - told["misses"],
         }

@@ -230,6 +230,8 @@ class Hub:
 
     def work(self) -> float:
         """Answer what has waited long enough, and return in how many seconds to call again."""
+        if self._ring is None:
+            return _IDLE_SECONDS
         for reading in list(self._reading.values()):
             self._read_on(reading)
         now = time.monotonic()
@@ -238,7 +240,7 @@ class Hub:
             if self._parked.get(watch.asker) is watch:
                 self._unpark(watch)
                 self._answer(watch, [], self._source.revision)
-        if self._ring is not None and not len(self) and now >= self._idle_at:
+        if not len(self) and now >= self._idle_at:
             self._source.tell(None)
             self._ring = None
         if self._reading:

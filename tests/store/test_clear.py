@@ -74,7 +74,7 @@ class TestManyKeys:
         opened.ask("clear", prefix="k")
         opened.do(create("k00007", 1), create("z", 1))
 
-        assert not opened.keys.counts_at_once()
+        assert not opened.keys.counts_at_once("")
         opened.settle()
         assert 2 == opened.ask("count")["count"]
         assert 1 == opened.ask("count", prefix="k")["count"]
@@ -171,6 +171,21 @@ class TestManyKeys:
             opened.settle()
             assert {"k00000": 1} == opened.contents()
             assert 1 == opened.ask("count")["count"]
+
+    def test_clear_of_a_store_whose_order_is_not_known_yet_is_written_down(self, directory, clock):
+        """The order is made in steps, behind each of which the chore goes on at once."""
+        opened = Opened(directory / "s.json", clock, sync="never")
+        fill(opened, 25_000)
+        while not opened.do(request("clear", prefix="k")):
+            pass
+        opened.crash()
+        with Opened(opened.path, clock, sync="never") as opened:
+            opened.create("k00001", 1)
+            group = opened.decide(WriteDown(300))
+            assert not group.upkeep_waits
+            opened.settle()
+            assert 1 == opened.ask("count", prefix="k")["count"]
+            assert {"k00001": 1} == opened.contents()
 
     def test_writing_down_that_fails_is_done_again(self, opened):
         """What the disk did not take is still to be written down; nothing comes back."""

@@ -1,5 +1,7 @@
 """Keys in their order: list by pages, count by prefix."""
 
+from unittest import mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,15 +12,23 @@ from kvd.backend.file.store.operations.list import MOST_BYTES, MOST_ENTRIES
 from kvd.backend.file.store.order import Order, end_of
 from stores import create, create_all, delete, request
 
+OLD = Entry(0, 1, 1, NEVER)
 # Few different characters, so that prefixes coincide: among them the last of all, and those around the surrogates.
 texts = st.text(st.sampled_from("ab\ud7ff\ue000\U0010ffff"), max_size=4)
+
+
+def ordered(keys):
+    order = Order(lambda: list(keys))
+    while not order.ready():
+        pass
+    return order
 
 
 class TestOrder:
     @given(st.lists(texts.filter(bool), unique=True), texts, texts)
     def test_prefix_and_position(self, keys, prefix, after):
         """Keys are in the order of their code points; those with a prefix are next to each other."""
-        order = Order(keys)
+        order = ordered(keys)
         expected = sorted(key for key in keys if key.startswith(prefix))
 
         assert [key for key in expected if key > after] == list(order.behind(prefix, after))
@@ -32,21 +42,31 @@ class TestOrder:
 
         assert within == text.startswith(prefix)
 
-    @given(st.lists(st.lists(st.tuples(st.sampled_from("abcde"), st.booleans()), max_size=8), max_size=8))
-    def test_following_commits(self, commits):
-        """The order holds what was put and not removed, in commits of any shape."""
-        order, expected = Order([]), {}
-        for commit in commits:
-            changes = []
-            for key, put in commit:
-                if put:
-                    changes.append((key, expected.get(key), Put(b"1", 1, NEVER)))
-                    expected[key] = Entry(0, 1, 1, NEVER)
-                elif key in expected:
-                    changes.append((key, expected.pop(key), Removal(1)))
-            order.follow(Committed(1, 0.0, changes, removes=True, binds=False, expires=False))
+    @pytest.mark.parametrize("made_of", ["nothing", "many keys"])
+    @given(
+        commits=st.lists(st.lists(st.tuples(st.sampled_from("abcde"), st.booleans()), max_size=8), max_size=8),
+        begun=st.integers(0, 8),
+    )
+    def test_following_commits(self, made_of, commits, begun):
+        """It holds what was put and not removed, in commits of any shape, before, while and after it is made."""
+        expected = {} if made_of == "nothing" else {f"b{n}": OLD for n in range(20)}
+        with mock.patch("kvd.backend.file.store.order._SORTED_AT_ONCE", 7):
+            order = Order(lambda: list(expected))
+            for number, commit in enumerate(commits):
+                if number >= begun:
+                    order.ready()
+                changes = []
+                for key, put in commit:
+                    if put:
+                        changes.append((key, expected.get(key), Put(b"1", 1, NEVER)))
+                        expected[key] = OLD
+                    elif key in expected:
+                        changes.append((key, expected.pop(key), Removal(1)))
+                order.follow(Committed(1, 0.0, changes, removes=True, binds=False, expires=False))
+            while not order.ready():
+                pass
 
-            assert sorted(expected) == list(order)
+        assert sorted(expected) == order.in_order() == list(order.behind("", ""))
 
 
 class TestList:

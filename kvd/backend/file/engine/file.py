@@ -22,8 +22,8 @@ from kvd.backend.asking import Owner
 from kvd.backend.file.engine.check import examine
 from kvd.backend.file.engine.compaction import Move
 from kvd.backend.file.engine.conversion import aside, convert, plain_entries
+from kvd.backend.file.engine.cost import close_cost, cost_of_reply, rough_cost
 from kvd.backend.file.engine.filesystem import look_around, resolve
-from kvd.backend.file.engine.footnote import FRAME_BYTES, cost_of_clear, cost_of_removal
 from kvd.backend.file.engine.format import (
     CLOSING,
     HEADER,
@@ -34,9 +34,7 @@ from kvd.backend.file.engine.format import (
     VALUE_BEFORE,
     VERSION,
     Encoded,
-    encode_change,
     encode_commit,
-    encode_owner,
 )
 from kvd.backend.file.engine.history import history
 from kvd.backend.file.engine.index import Index
@@ -75,9 +73,6 @@ _LEAST_EXTENT_BYTES, _USUAL_EXTENT_BYTES, _MOST_EXTENT_BYTES = 1 << 10, 1 << 20,
 _RESERVE_SHARE, _RESERVE_BYTES = 16, 64 * 1024
 # What the remembered outcomes may use of a compacted file, as a share of max_file_bytes.
 _OUTCOMES_SHARE = 16
-# Upper bounds: an entry without its key, value and owner, or its removal, and what a footnote says of that; an outcome
-# without its client; its fields without their client.
-_ENTRY_BYTES, _OUTCOME_BYTES, _RESULT_BYTES = 96, 48, 32
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 _open_here: "weakref.WeakSet[JsonFile]" = weakref.WeakSet()
@@ -260,26 +255,10 @@ class JsonFile:
         fields: bytes = b"",
         clear: Clear | None = None,
     ) -> int:
-        said = 0 if client is None else len(client) * 4 + _OUTCOME_BYTES
-        if fields:
-            assert client is not None
-            said += len(client) * 4 + len(fields) + _RESULT_BYTES
-        if clear is not None:
-            said += cost_of_clear(clear) + FRAME_BYTES
-        cost = said + len(changes) * _ENTRY_BYTES
-        for key, change in changes:
-            cost += len(key) * 4
-            if isinstance(change, Put):
-                cost += len(change.value)
-                if change.owner is not None:
-                    cost += len(encode_owner(change.owner))
-        if self._end + cost < self._max_file_bytes // 2:
-            return cost  # far from full, there is no need to be exact
-        for key, change in changes:
-            said += len(encode_change(key, change))
-            if isinstance(change, Removal):
-                said += cost_of_removal(change)
-        return said + FRAME_BYTES
+        reply = cost_of_reply(client, fields, clear)
+        cost = reply + rough_cost(changes)
+        # Far from full, there is no need to be exact.
+        return cost if self._end + cost < self._max_file_bytes // 2 else reply + close_cost(changes)
 
     def room(self, *, removing: bool) -> int:
         reserve = 0 if removing else self._reserve

@@ -12,7 +12,7 @@ from sortedcontainers import SortedDict
 
 from kvclient.contract.errors import DataStoreError, KeyNotFoundError
 from kvclient.contract.rules import check_key
-from kvd.backend.file.engine.interface import Engine, Entry, Put, Removal
+from kvd.backend.file.engine.interface import NEVER, Engine, Entry, Put, Removal
 from kvd.backend.file.store.clears import Clears
 from kvd.backend.file.store.committed import Committed, Subscriber
 from kvd.backend.file.store.expiry import Expiry, is_expired
@@ -29,10 +29,11 @@ class Keys:
 
     def __init__(self, engine: Engine, limits: Limits, clock: Callable[[], float]) -> None:
         self.engine = engine
+        self._find = engine.find
         self.limits = limits
         self.clock = clock
         """Gives Unix seconds."""
-        self.order = Order(engine.keys())
+        self.order = Order(lambda: [*engine.keys(), *self._dropped])  # what was dropped is removed later, as others are
         self.expiry = Expiry(engine.expiring())
         self.owners = Owners(engine.owners())
         self.clears = Clears(engine.clears)
@@ -51,14 +52,16 @@ class Keys:
 
     def live(self, key: str, now: float) -> Entry | None:
         """Return the entry of a key that exists at `now`."""
-        entry = self.engine.find(key)
+        entry = self._find(key)
         return None if entry is None or self.is_gone(key, entry, now) else entry
 
     def find(self, key: str) -> Entry | None:
         """Return the entry of a key that exists now; None if there is none. Raises if it cannot be a key."""
-        entry = self.live(key, self.clock())
+        entry = self._find(key)
         if entry is None:
             check_key(key, self.limits.max_key_length)
+        elif (entry.expires_at != NEVER or self.clears) and self.is_gone(key, entry, self.clock()):
+            return None
         return entry
 
     def existing(self, key: str) -> Entry:
@@ -84,9 +87,9 @@ class Keys:
 
     # Counting.
 
-    def counts_at_once(self) -> bool:
-        """Tell whether `count` is exact; where it is not, go a step further towards that."""
-        if self.clears:
+    def counts_at_once(self, prefix: str) -> bool:
+        """Tell whether `count` is exact for a prefix; where it is not, go a step further towards that."""
+        if self.clears or not (prefix == "" or self.order.ready()):
             return False
         now = self.clock()
         for _ in range(_NOTED_AT_ONCE):
@@ -102,7 +105,8 @@ class Keys:
     def count(self, prefix: str) -> int:
         """Return how many keys with a prefix exist now."""
         end = end_of(prefix)
-        return self.order.count(prefix) - self.expiry.overdue(prefix, end) - between(self._dropped, prefix, end)
+        entries = self.order.count(prefix) if prefix else len(self.engine) + len(self._dropped)
+        return entries - self.expiry.overdue(prefix, end) - between(self._dropped, prefix, end)
 
     # What a compaction dropped: keys that had expired, and have no entry any more. It is told of in a commit behind it.
 

@@ -219,7 +219,7 @@ class Store:
         After one that failed none is due for a while, and what needs the room is refused.
         """
         # A generator of its own: what is committed before the first step has its outcome carried over, too.
-        steps = self.engine.compact(self._clock(), self._outcomes.durable(), list(self.keys.order))
+        steps = self.engine.compact(self._clock(), self._outcomes.durable(), self.keys.order.in_order())
         failure: BaseException | None = None
         try:
             while True:

@@ -129,6 +129,8 @@ class View:
 
     def entries(self, prefix: str) -> int:
         """Return how many entries there are under a prefix, those of keys that are gone included."""
+        if not self._keys.order.ready():
+            raise WaitsError
         return self._keys.order.count(prefix)
 
     def fresh(self, keys: dict[str, bytes]) -> bool:
@@ -220,7 +222,7 @@ class View:
 
     def clear_later(self, prefix: str) -> int:
         """Remove all keys with a prefix and return how many there were. That is written down key by key afterwards."""
-        if self._keys.clears or self.clear is not None or not self._keys.counts_at_once():
+        if self._keys.clears or self.clear is not None or not self._keys.counts_at_once(prefix):
             raise WaitsError
         touched = [key for key in self._latest if key.startswith(prefix)]
         count = self._keys.count(prefix) - sum(self._keys.live(key, self.now) is not None for key in touched)
@@ -254,6 +256,8 @@ class View:
     def write_down(self, most: int) -> None:
         """Remove the next keys of the oldest clear."""
         clears = self._keys.clears
+        if not self._keys.order.ready():
+            return  # the next one goes on
         clear, seen = clears.first, 0
         self.reached = clears.reached
         for key in islice(self._keys.order.behind(clear.prefix, clears.reached), most):
