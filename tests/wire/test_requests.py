@@ -246,12 +246,23 @@ def test_lone_surrogates_are_refused(ask, key, text):
 
 
 def test_of_names_that_repeat_the_last_counts(ask, key):
-    """As in Python's json: in the request, in a batch and in a value. Only of a repeated `op` the first counts."""
-    ask(b'{"op":"create","key":"x","key":"%s","value":1,"value":{"a":1,"a":2},"op":"ping"}' % key.encode())
+    """As in Python's json: in the request, in a batch and in a value."""
+    ask(b'{"op":"create","key":"x","key":"%s","value":1,"value":{"a":1,"a":2},"op":"create"}' % key.encode())
     ask(b'{"op":"batch_create","items":{"%sb":1,"%sb":2}}' % (key.encode(), key.encode()))
 
     assert {"a": 2} == ask({"op": "read", "key": key})["value"]
     assert 2 == ask({"op": "read", "key": f"{key}b"})["value"]
+
+
+def test_two_different_operations_in_a_request_are_refused(ask, key):
+    """Nobody can mean both; the error says so, in a batch, too."""
+    for request in (
+        b'{"op":"ping","op":"create","key":"%s","value":1}' % key.encode(),
+        b'{"op":"batch","operations":[{"op":"put","key":"%s","value":1,"op":"create"}]}' % key.encode(),
+    ):
+        reply = ask(request)
+        assert ("RequestError", True) == (reply["error"], "'op' twice" in reply["message"])
+    assert "KeyNotFoundError" == ask({"op": "read", "key": key})["error"]
 
 
 def test_limits_are_named_with_their_setting(ask, key):
