@@ -5,7 +5,7 @@ import os
 import subprocess
 
 import pytest
-from kvclient.contract.messages import replies, requests
+from kvclient.contract.operations import replies, requests
 
 from kvclient import Client
 from kvd.backend.file.engine.interface import Outcome

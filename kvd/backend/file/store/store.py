@@ -128,8 +128,8 @@ class Store:
         mark = view.mark()
         try:
             fields = CHANGES[op](view, request)
-            if view.revision != mark[1]:
-                cost = self.engine.cost(view.changes[mark[0] :], client, fields if client else b"", view.clear)
+            if view.revision != mark.revision:
+                cost = self.engine.cost(view.written(mark.changes), client, fields if client else b"", view.clear)
                 self._check_room(cost, group, removing=op in FREES)
                 group.cost += cost
         except (WaitsError, DataStoreError) as refused:
@@ -140,7 +140,7 @@ class Store:
             group.upkeep_waits = True
             fields = b""
         outcome = Outcome(number, view.revision, fields)
-        if client is not None and view.revision != mark[1]:
+        if client is not None and view.revision != mark.revision:
             group.durable[client] = outcome
         return outcome
 
@@ -174,8 +174,8 @@ class Store:
             committed = view.committed()
             self.engine.apply(group.staged)
             self.keys.follow(committed)
-            if view.clear is not None or view.reached is not None:
-                self.keys.clears.follow(view.clear, view.reached, view.cleared)
+        if view.clear is not None or view.reached is not None:
+            self.keys.clears.follow(view.clear, view.reached, view.cleared)  # it may have found nothing to write down
         for client, (number, result) in group.heard.items():
             self._outcomes.add(client, number, result)
         return committed

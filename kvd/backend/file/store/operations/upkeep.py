@@ -31,7 +31,7 @@ class WriteDown(NamedTuple):
 
 
 class Forget(NamedTuple):
-    """Tell of up to `most` keys that a compaction dropped. Never refused, and the first of its group."""
+    """Tell of up to `most` keys that a compaction dropped. Never refused."""
 
     most: int
     op: str = "forget"
