@@ -9,12 +9,14 @@ import typer
 
 from kvclient.contract.errors import DataStoreError
 from kvclient.screen.console import prepare, reporting
+from kvclient.screen.help import CONTEXT, Group
 from kvd import logs
 from kvd.backend.file.engine.interface import EngineFailure
 
 app = typer.Typer(
+    cls=Group,
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )

@@ -4,25 +4,22 @@ import contextlib
 import gc
 import logging
 import os
-import platform
 import resource
 import signal
-import time
-from pathlib import Path
 from types import FrameType
 
-from kvclient.contract.messages import StatusDetails
-from kvd import __version__
+from kvd.backend.file.backend import FileBackend
 from kvd.backend.file.engine.file import JsonFile
-from kvd.backend.file.store.store import Limits, Store
+from kvd.replies import as_text
 from kvd.server.activation import take_sockets
 from kvd.server.connections import Connections
+from kvd.server.dispatch import Dispatch
 from kvd.server.endpoint import Endpoint
 from kvd.server.notify import Notifier, summary
 from kvd.server.server import Server
-from kvd.server.upkeep import Upkeep
-from kvd.server.worker import Wakeup, Worker
 from kvd.settings import Settings
+from kvd.watch.hub import Hub
+from kvd.worker import Wakeup
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +35,6 @@ def serve(settings: Settings) -> None:
     for number in _STOPPING:
         signal.signal(number, _end)  # until the server takes over: opening a large file takes seconds
     _allow_descriptors()
-    started = time.monotonic()
     notifier = Notifier()
     endpoint = Endpoint(settings.listen_on, take_sockets())
     try:
@@ -49,55 +45,29 @@ def serve(settings: Settings) -> None:
             progress=lambda done, size: notifier.opening(settings.data_file, done, size),
         )
         try:
-            _serve(settings, endpoint, engine, notifier, started)
+            _serve(settings, endpoint, engine, notifier)
         finally:
             engine.close()
     finally:
         endpoint.release()
 
 
-def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: Notifier, started: float) -> None:
-    store = Store(engine, Limits(**settings.limits()))
+def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: Notifier) -> None:
+    limits = settings.limits()
     wakeup = Wakeup()
-    committer, helper = Worker("kvd-committer", wakeup), Worker("kvd-helper", wakeup)
-    upkeep = Upkeep(
-        store,
+    backend = FileBackend(
         engine,
-        helper,
-        sync_in_intervals=settings.sync == "interval",
-        beat=lambda: notifier.beat(status),
+        limits,
+        settings.compact_when(),
+        wakeup,
+        sync=settings.sync,
+        beat=lambda: notifier.beat(lambda: summary(dispatch.status())),
     )
-    connections = Connections(endpoint.bind(), wakeup, most_bytes=_largest_request(settings))
-
-    def describe() -> StatusDetails:
-        return StatusDetails(
-            pid=os.getpid(),
-            version=__version__,
-            python=platform.python_version(),
-            endpoint=_as_text(endpoint.address),
-            file=_as_text(engine.path),
-            file_bytes=engine.size,
-            live_bytes=engine.live_bytes,
-            max_file_bytes=settings.max_file_bytes,
-            keys=len(store),
-            revision=engine.revision,
-            sync=settings.sync,
-            compacting=upkeep.compacting,
-            uptime=round(time.monotonic() - started, 3),
-        )
-
-    def status() -> str:
-        return summary(describe(), str(upkeep.interference or ""))
-
-    server = Server(
-        connections,
-        store,
-        upkeep,
-        wakeup=wakeup,
-        committer=committer,
-        waits_for_disk=settings.sync == "always",
-        describe=describe,
-    )
+    hub = Hub(backend.events, settings.max_watchers)
+    connections = Connections(endpoint.bind(), wakeup, most_bytes=limits.max_request_bytes)
+    connections.listen_to(backend.fd)
+    server = Server(connections, backend, hub, wakeup)
+    dispatch = Dispatch(backend, hub, connections, limits, as_text(endpoint.address), server.stop)
 
     def stop(number: int, _: FrameType | None) -> None:
         log.info("stopping on %s", signal.Signals(number).name)
@@ -108,17 +78,15 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
     # The index is many objects that live long: without this, each full collection would look at all of them.
     gc.collect()
     gc.freeze()
-    log.info("serving %s (%d keys) on %s, pid %d", engine.path, len(store), endpoint.address, os.getpid())
-    notifier.ready(status())
+    status = dispatch.status()
+    log.info("serving %s (%d keys) on %s, pid %d", engine.path, status["keys"], endpoint.address, os.getpid())
+    notifier.ready(summary(status))
     try:
-        server.run()
+        server.run(dispatch)
     finally:
         notifier.stopping()
         connections.close()
-        committer.close()
-        helper.close()
-        wakeup.handle()  # what they were at is done
-        upkeep.close()
+        backend.close()
         wakeup.close()
     log.info("stopped")
 
@@ -128,18 +96,8 @@ def _end(number: int, _: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _as_text(path: Path | str) -> str:
-    """Return a path for JSON: bytes of it that are no UTF-8, which Python keeps as lone surrogates, as escapes."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
 def _allow_descriptors() -> None:
     """Allow as many open files as one may: each connection takes one."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _largest_request(settings: Settings) -> int:
-    """Return the bytes that the largest valid request may have, with as many escapes as text in any language takes."""
-    return 65536 + settings.max_batch * 3 * (settings.max_value_bytes + settings.max_key_length * 2 + 16)

@@ -1,45 +1,55 @@
-"""`LocalDataStore`: the store in this process, with no daemon, on the same file and under the same lock."""
+"""`LocalDataStore`: the store in this process, with no daemon, on the same file and under the same lock.
 
-import json
+It speaks the wire without a socket: a call is the request that a client would send, parsed, carried out and answered by
+the parts that the daemon consists of.
+"""
+
 import logging
+import os
+import platform
+import select
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from os import PathLike, fspath, getpid
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
+from kvclient.contract.calls import Call, closed
 from kvclient.contract.errors import DataStoreError, StoreLockedError
-from kvclient.contract.rules import check_key, check_ttl, encode_items, encode_value
+from kvclient.contract.face import Face
+from kvclient.contract.operations import OPERATIONS
+from kvd import __version__
+from kvd.asked import Asked
+from kvd.backend.file.chores import Chores
+from kvd.backend.file.committer import Committer
+from kvd.backend.file.description import describe, statistics
 from kvd.backend.file.engine.file import JsonFile
 from kvd.backend.file.engine.interface import DiskJob, EngineFailure
-from kvd.backend.file.store.operations import Create, Delete, Operation, Sweep
-from kvd.backend.file.store.store import Group, Limits, Store
+from kvd.backend.file.events import FileEvents
+from kvd.backend.file.health import Health
+from kvd.backend.file.store.operations import READS
+from kvd.backend.file.store.store import Store
+from kvd.replies import DONE, as_text, encode
+from kvd.requests.parser import Parser
 from kvd.settings import Settings
+from kvd.watch.hub import Hub
 
 log = logging.getLogger(__name__)
 
-_SWEEP = Sweep(1000)
 _UPKEEP_SECONDS = 1.0
 
-
-class _Waiting:
-    """An operation and, once it was decided and written, what became of it."""
-
-    __slots__ = ("operation", "result")
-
-    def __init__(self, operation: Operation) -> None:
-        self.operation = operation
-        self.result: int | DataStoreError | None = None
+T = TypeVar("T")
 
 
-class LocalDataStore:
+class LocalDataStore(Face):
     """The store of one data file, in this process.
 
-    Safe to call from many threads; what they write at the same time shares one commit. Not to be used in a forked
-    child: open the file there, after it was closed here.
+    Safe to call from many threads; what they write at the same time shares one commit. A signal handler that comes in
+    the midst of a call of the same thread is refused. Not to be used in a forked child: open the file there, after it
+    was closed here.
 
     >>> with LocalDataStore(path) as store:
     ...     store.create("key1", {"name": "value1"}, ttl=5)
@@ -63,57 +73,44 @@ class LocalDataStore:
             settings["file"] = Path(fspath(path))
         chosen = Settings.load(**settings)
         self._pid = getpid()
+        self._started = time.monotonic()
+        self._limits = chosen.limits()
+        self._parser = Parser(self._limits)
+        self._sync = chosen.sync
         self._engine = JsonFile(chosen.data_file, sync=chosen.sync, max_file_bytes=chosen.max_file_bytes)
-        self._store = Store(self._engine, Limits(**chosen.limits()), clock)
-        self._clock = clock
-        self._interval = chosen.sync == "interval"
+        self._store = Store(self._engine, self._limits, clock, chosen.compact_when())
+        self._health = Health(self._engine, "Close this store, put the right file in place and open it again.")
+        self._committer = Committer(self._store, self._health)
+        self._chores = Chores(self._store, self._committer)
+        self._hub = Hub(FileEvents(self._store), chosen.max_watchers)
+        self._compacting = False
         self._state = threading.Lock()  # held for moments, around every use of the store but its `write`
         self._commit = threading.Lock()  # held by the thread that is writing a group
-        self._queue: list[_Waiting] = []
+        self._here = threading.local()
         self._closed = threading.Event()
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._upkeep = threading.Thread(target=self._keep_up, name="kvd-upkeep", daemon=True)
         self._upkeep.start()
-
-    def create(self, key: str, value: Any, ttl: float | None = None) -> int:
-        """Store `value`, any JSON value, under a new `key`. Atomic; durable when it returns, with `sync="always"`.
-
-        Without `ttl`, in seconds from now, the key never expires. Returns the store's revision after it. Raises
-        `KeyExistsError`, the error of an invalid or too long key, value or TTL, or `StoreFullError`.
-        """
-        return self._change(Create({check_key(key): encode_value(value, key)}, check_ttl(ttl)))
-
-    def read(self, key: str) -> Any:
-        """Return the value of `key`. Raises `KeyNotFoundError` if it does not exist or has expired."""
-        self._check_usable()
-        check_key(key)
-        with self._state:
-            self._check_usable()  # another thread may have closed it
-            value, _ = self._store.read(key)
-        return json.loads(value)
-
-    def delete(self, key: str) -> int:
-        """Remove `key` and return the store's revision after it. Atomic. Raises `KeyNotFoundError`."""
-        return self._change(Delete(check_key(key)))
-
-    def batch_create(self, items: Mapping[str, Any], ttl: float | None = None) -> int:
-        """Create all `items` (key → value) or none, in one commit. Returns and raises as `create` does; the error's
-        `keys` are all those that stand in the way.
-        """
-        return self._change(Create(encode_items(items), check_ttl(ttl)))
 
     def __len__(self) -> int:
         """Return the number of keys, expired ones that were not swept yet included."""
         self._check_usable()
-        return len(self._store)
+        return len(self._store.keys)
 
     def close(self) -> None:
         """Finish what other threads are writing, and close the file. Does nothing the second time."""
         if getpid() != self._pid:
             self._engine.abandon()
             return
+        if self._closed.is_set():
+            return
         self._closed.set()
+        os.eventfd_write(self._wake, 1)
         self._upkeep.join()
         with self._commit, self._state:
+            self._hub.close()
+            self._store.keys.owners.close()
+            os.close(self._wake)
             self._engine.close()
 
     def __enter__(self) -> Self:
@@ -130,53 +127,143 @@ class LocalDataStore:
         if getpid() != self._pid:
             raise StoreLockedError(f"This LocalDataStore belongs to process {self._pid}, which forked this one.")
 
-    def _change(self, operation: Operation) -> int:
-        """Have `operation` carried out: by the thread that is writing if there is one, else by this one."""
+    # Calls.
+
+    def _call(self, call: Call[T]) -> T:
         self._check_usable()
-        waiting = _Waiting(operation)
-        with self._state:
-            self._queue.append(waiting)
-        with self._commit:
-            if waiting.result is None:
-                self._check_usable()
-                taken: list[_Waiting] = []
-                try:
-                    with self._state:
-                        taken, self._queue = self._queue, []
-                    self._carry_out(taken)
-                finally:
-                    _tell_of_interruption(taken)
-        assert waiting.result is not None
-        if isinstance(waiting.result, DataStoreError):
-            raise waiting.result
-        return waiting.result
-
-    def _carry_out(self, taken: Sequence[_Waiting]) -> None:
-        while taken:
-            with self._state:
-                group = self._store.decide([waiting.operation for waiting in taken])
-            try:
-                self._write(group)
-                results = group.results
-            except DataStoreError as error:
-                results = [error] * len(group.results)
-            for waiting, result in zip(taken, results, strict=False):
-                waiting.result = result
-            taken = taken[len(results) :]
-            if self._store.compaction_due() or not results:
-                self._compact()
-
-    def _write(self, group: Group) -> None:
+        if getattr(self._here, "inside", False):
+            raise DataStoreError(
+                "This thread is in the midst of another call of this LocalDataStore. A signal handler, or a finalizer, "
+                "cannot use it; have it note what is to be done, and do that afterwards, or use Client."
+            )
+        self._here.inside = True
         try:
-            self._store.write(group)
-        except BaseException as error:
-            with self._state:
-                self._store.fail(group)
-            if isinstance(error, EngineFailure):
-                raise DataStoreError(str(error)) from None
-            raise
+            request = self._parser.parse(closed(call))
+            asked = Asked()
+            does = OPERATIONS[request.op].does
+            if does == "change":
+                self._change(request, asked)
+            elif request.op == "watch":
+                self._watch(request, asked)
+            elif does == "read":
+                self._read(request, asked)
+            else:
+                self._control(request, asked)
+        finally:
+            self._here.inside = False
+        return call.result(asked.body)
+
+    def _read(self, request: Any, asked: Asked) -> None:
         with self._state:
-            self._store.finish(group)
+            self._check_usable()  # another thread may have closed it
+            answer = READS[request.op](self._store.keys, request)
+        while not isinstance(answer, bytes):
+            try:
+                with self._state:
+                    next(answer)
+            except StopIteration as end:
+                answer = end.value
+        asked.reply(answer)
+
+    def _change(self, request: Any, asked: Asked) -> None:
+        """Have a change carried out: by the thread that is writing if there is one, else by this one."""
+        with self._state:
+            self._committer.add(asked, request, 0)
+        with self._commit:
+            if not asked.answered:
+                self._check_usable()
+                self._carry_out()
+
+    def _watch(self, request: Any, asked: Asked) -> None:
+        with self._state:
+            self._check_usable()
+            self._hub.watch(request, asked)
+        while not asked.answered:
+            with self._state:
+                timeout = self._hub.work()
+            asked.wait(timeout)
+
+    def _control(self, request: Any, asked: Asked) -> None:
+        with self._state:
+            self._check_usable()
+            match request.op:
+                case "ping":
+                    asked.reply(encode({"refusing": self._refusing}))
+                case "status":
+                    asked.reply(encode({"status": self._status()}))
+                case "stats":
+                    asked.reply(encode({"stats": self._statistics()}))
+                case "compact":
+                    if self._health.refusing is not None:
+                        raise self._health.refusing
+                    self._compacting = True
+                    os.eventfd_write(self._wake, 1)
+                    asked.reply(DONE)
+                case _:
+                    raise DataStoreError(f"A LocalDataStore has no daemon for {request.op}: use `close`.")
+
+    @property
+    def _refusing(self) -> str | None:
+        return None if self._health.refusing is None else str(self._health.refusing)
+
+    def _status(self) -> dict[str, Any]:
+        refusing = {} if self._refusing is None else {"refusing": self._refusing}
+        return {
+            "pid": getpid(),
+            "version": __version__,
+            "python": platform.python_version(),
+            "endpoint": "",
+            **describe(self._store),
+            "file": as_text(self._engine.path),
+            "sync": self._sync,
+            "compacting": self._compacting,
+            "uptime": round(time.monotonic() - self._started, 3),
+            "limits": self._limits._asdict(),
+            "peers": 0,
+            "watchers": len(self._hub),
+            **refusing,
+        }
+
+    def _statistics(self) -> dict[str, Any]:
+        return {
+            "uptime": round(time.monotonic() - self._started, 3),
+            "events": self._hub.events,
+            "watchers": len(self._hub),
+            **statistics(self._store),
+            **self._committer.statistics(),
+        }
+
+    # The disk.
+
+    def _carry_out(self) -> None:
+        """Write what is queued, group by group. Called with the right to commit."""
+        committer = self._committer
+        while len(committer):
+            with self._state:
+                group = committer.begin()
+            if group is not None:
+                try:
+                    committer.write(group)
+                except Exception as error:  # noqa: BLE001  # `end` decides what it means
+                    self._end(error)
+                except BaseException:
+                    self._end(
+                        DataStoreError("The write was interrupted in another thread. It may have been carried out.")
+                    )
+                    raise
+                else:
+                    self._end(None)
+            elif committer.needs_room:
+                self._compact()
+            else:
+                with self._state:
+                    self._chores.queue()
+        if self._store.compaction_due():
+            self._compact()
+
+    def _end(self, error: BaseException | None) -> None:
+        with self._state:
+            self._committer.end(error)
 
     def _compact(self) -> None:
         """Run a compaction from start to end; reads go on between its steps.
@@ -196,25 +283,32 @@ class LocalDataStore:
                 log.warning("the compaction of %s was given up: %s", self._engine.path, error)
 
     def _keep_up(self) -> None:
-        """Sweep expired keys, and sync if that is done in intervals, until the store is closed."""
-        while not self._closed.wait(_UPKEEP_SECONDS):
-            while self._sweep() and not self._closed.is_set():
-                pass
+        """Do the store's chores, answer watches, and sync if that is done in intervals, until the store is closed."""
+        poll = select.poll()
+        for fd in (self._wake, self._store.keys.owners.fd):
+            poll.register(fd, select.POLLIN)
+        synced = time.monotonic()
+        while not self._closed.is_set():
             with self._commit:
-                if self._interval:
+                with self._state:
+                    self._chores.queue()
+                self._carry_out()
+                if self._compacting:
+                    self._compact()
+                    self._compacting = False
+                if self._sync == "interval" and time.monotonic() >= synced + _UPKEEP_SECONDS:
+                    synced = time.monotonic()
                     try:
                         self._engine.sync()
                     except EngineFailure as error:
                         log.warning("%s", error)
                         return  # nothing can be written any more
-
-    def _sweep(self) -> bool:
-        """Remove some of the expired keys; tell whether there may be more that can be removed."""
-        with self._commit:
-            due, before = self._store.next_expiry(), self._engine.revision
-            if due is not None and due <= self._clock():
-                self._carry_out([_Waiting(_SWEEP)])
-            return self._engine.revision != before
+            with self._state:
+                due = self._chores.timeout()
+                self._hub.work()
+            poll.poll(1000 * min(_UPKEEP_SECONDS, _UPKEEP_SECONDS if due is None else due))
+            if select.select([self._wake], [], [], 0)[0]:
+                os.eventfd_read(self._wake)
 
 
 def _failure(job: DiskJob) -> Exception | None:
@@ -224,12 +318,3 @@ def _failure(job: DiskJob) -> Exception | None:
     except Exception as error:  # noqa: BLE001  # thrown into the compaction
         return error
     return None
-
-
-def _tell_of_interruption(taken: Sequence[_Waiting]) -> None:
-    """Give those an answer who have none, because an exception, such as a KeyboardInterrupt, ended their group."""
-    for waiting in taken:
-        if waiting.result is None:
-            waiting.result = DataStoreError(
-                "The write was interrupted in another thread. It may have been carried out."
-            )

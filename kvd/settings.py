@@ -20,6 +20,8 @@ from pydantic_settings import (
 
 from kvclient.contract.endpoint import DEFAULT_STORE, check_store_name, config_path, default_endpoint, read_config
 from kvclient.contract.errors import DataStoreError
+from kvd.backend.file.store.store import CompactWhen
+from kvd.limits import Limits
 
 _PREFIX = "KVD_"
 _CLIENT_SETTINGS = {"autostart"}
@@ -49,10 +51,12 @@ class Settings(BaseSettings):
     sync: Literal["always", "interval", "never"] = Field(
         "always", description="When a write is forced to the disk: before its reply, once a second, or by the kernel."
     )
-    max_key_length: Count = Field(32, description="Characters that a key may have.")
-    max_value_bytes: Count = Field(16384, description="Bytes that a value may have as compact UTF-8 JSON.")
+    max_key_length: Count = Field(256, description="Characters that a key may have.")
+    max_value_bytes: Count = Field(1 << 20, description="Bytes that a value may have as compact UTF-8 JSON.")
     max_file_bytes: int = Field(1 << 30, ge=4096, description="Bytes that the data file never exceeds.")
-    max_batch: Count = Field(1000, description="Operations that one batch may have.")
+    max_batch: Count = Field(10_000, description="Operations that one batch may have.")
+    max_request_bytes: Count = Field(16 << 20, description="Bytes that one request may have.")
+    max_watchers: Count = Field(10_000, description="Watches that may wait at a time.")
     compact_share: float = Field(
         0.5, gt=0, le=1, description="The file is compacted when so much of it is superseded, deleted or expired …"
     )
@@ -109,9 +113,13 @@ class Settings(BaseSettings):
         """The endpoint's address."""
         return self.endpoint or default_endpoint(self.store)
 
-    def limits(self) -> dict[str, Any]:
-        """Return the settings that the store's `Limits` consist of."""
-        return self.model_dump(exclude={"store", "file", "endpoint", "sync"})
+    def limits(self) -> Limits:
+        """Return the bounds of what a store takes."""
+        return Limits(*(getattr(self, name) for name in Limits._fields))
+
+    def compact_when(self) -> CompactWhen:
+        """Return when a compaction is worth its cost."""
+        return CompactWhen(self.compact_share, self.compact_min_bytes)
 
 
 class _Levels(PydanticBaseSettingsSource):

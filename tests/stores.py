@@ -6,19 +6,23 @@ import time
 from kvclient.contract.errors import DataStoreError
 from kvd.backend.file.engine.check import check
 from kvd.backend.file.engine.file import JsonFile
-from kvd.backend.file.store.operations import Create, Delete, Sweep
-from kvd.backend.file.store.store import Limits, Store
+from kvd.backend.file.store.operations.upkeep import Sweep
+from kvd.backend.file.store.store import CompactWhen, Store, Task
+from kvd.limits import Limits
+from kvd.requests.twins import TWINS
 
 
 class Opened:
     """A store on the file at `path`. Like a daemon's, but each call does one thing."""
 
-    def __init__(self, path, clock=time.time, *, sync="always", **limits):
+    def __init__(self, path, clock=time.time, *, sync="always", **settings):
         self.path = path
         self.clock = clock
-        limits = Limits(**{"max_value_bytes": 1 << 20, **limits})
+        when = {name: settings.pop(name) for name in CompactWhen._fields if name in settings}
+        limits = Limits(**settings)
         self.engine = JsonFile(path, sync=sync, max_file_bytes=limits.max_file_bytes)
-        self.store = Store(self.engine, limits, clock)
+        self.store = Store(self.engine, limits, clock, CompactWhen(**when))
+        self.keys = self.store.keys
 
     def __enter__(self):
         return self
@@ -28,7 +32,11 @@ class Opened:
 
     def do(self, *operations):
         """Carry out operations in one commit, and return their results: revisions and errors."""
-        group = self.store.decide(operations)
+        return [getattr(result, "revision", result) for result in self.outcomes(*operations)]
+
+    def outcomes(self, *operations, asker=None):
+        """Carry out operations in one commit, and return what the store remembers of each."""
+        group = self.decide(*operations, asker=asker)
         try:
             self.store.write(group)
         except BaseException:
@@ -36,6 +44,9 @@ class Opened:
             raise
         self.store.finish(group)
         return group.results
+
+    def decide(self, *operations, asker=None):
+        return self.store.decide([Task(asker, operation) for operation in operations])
 
     def change(self, operation):
         """Carry out one operation, after a compaction if it takes one; raise if it is refused."""
@@ -51,16 +62,16 @@ class Opened:
         return self.change(create(key, value, ttl, id))
 
     def batch(self, items, ttl=None, id=None):  # noqa: A002
-        return self.change(Create({key: encoded(value) for key, value in items.items()}, ttl, id))
+        return self.change(create_all({key: encoded(value) for key, value in items.items()}, ttl, id))
 
     def delete(self, key, id=None):  # noqa: A002
-        return self.change(Delete(key, id))
+        return self.change(delete(key, id))
 
     def sweep(self, most=1000):
         return self.change(Sweep(most))
 
     def read(self, key):
-        return json.loads(self.store.read(key)[0])
+        return json.loads(self.keys.value(key, self.keys.existing(key)))
 
     def contents(self):
         """Return all that `read` finds."""
@@ -86,7 +97,16 @@ class Opened:
 
 
 def create(key, value, ttl=None, id=None):  # noqa: A002
-    return Create({key: encoded(value)}, ttl, id)
+    return TWINS["create"](key=key, value=encoded(value), ttl=ttl, id=id)
+
+
+def create_all(items, ttl=None, id=None):  # noqa: A002
+    """Create all items, whose values are JSON already, or none."""
+    return TWINS["batch_create"](items=items, ttl=ttl, id=id)
+
+
+def delete(key, id=None):  # noqa: A002
+    return TWINS["delete"](key=key, id=id)
 
 
 def encoded(value):

@@ -31,10 +31,12 @@ from kvclient.cli.commands import (
     watch,
 )
 from kvclient.cli.service.app import app as service
+from kvclient.screen.help import CONTEXT, Group
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Share keys between the processes of this machine. Keys hold any JSON value and can expire.",

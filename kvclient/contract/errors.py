@@ -24,6 +24,7 @@ __all__ = [
     "StoreCorruptError",
     "StoreFullError",
     "StoreLockedError",
+    "TooManyWatchersError",
     "ValueTooLargeError",
 ]
 
@@ -78,7 +79,9 @@ class KeyTooLongError(DataStoreError, ValueError):
 
 
 class InvalidValueError(DataStoreError, ValueError):
-    """A value is not JSON: NaN, an infinity, a lone surrogate, or an object that JSON has no form for."""
+    """A value is not JSON: NaN, an infinity, a lone surrogate, a dict key that is no string, or an object that JSON has
+    no form for. The message says where in the value, and what to store instead.
+    """
 
 
 class ValueTooLargeError(DataStoreError, ValueError):
@@ -91,6 +94,10 @@ class InvalidTTLError(DataStoreError, ValueError):
 
 class BatchTooLargeError(DataStoreError):
     """A batch has more operations than `max_batch`."""
+
+
+class TooManyWatchersError(DataStoreError):
+    """As many watches wait as the daemon allows (setting max_watchers)."""
 
 
 class RequestError(DataStoreError):

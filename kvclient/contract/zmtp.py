@@ -17,6 +17,9 @@ _GREETING = (b"\xff" + bytes(8) + b"\x7f" + b"\x03\x01" + _MECHANISM).ljust(_GRE
 _PEERS = {b"REQ": {b"REP", b"ROUTER"}, b"REP": {b"REQ", b"DEALER", b"ROUTER"}}
 """The sockets that may talk to which."""
 _MOST_COMMAND_BYTES = 4096
+_MOST_SKIPPED_BYTES = 1 << 30
+"""A message that is too large is received to its end, and answered, up to this size."""
+_HEAD_BYTES = 64
 _CHUNK, _MOST_CHUNK = 1 << 12, 1 << 20
 """Bytes to receive at a time, of a message that may be small and of one that is known to be large."""
 
@@ -29,6 +32,16 @@ class ProtocolError(Exception):
     """The peer does not speak the protocol; there is no going on with it."""
 
 
+class MessageTooLargeError(Exception):
+    """A whole message came that has more bytes than were to be taken. It was not kept."""
+
+    def __init__(self, size: int, head: bytes) -> None:
+        super().__init__()
+        self.size = size
+        self.head = head
+        """Its first bytes."""
+
+
 class Conversation:
     """A connection from its first byte on: what a peer sends, and what it is sent.
 
@@ -37,7 +50,7 @@ class Conversation:
     """
 
     def __init__(self, socket_type: bytes, most_bytes: int) -> None:
-        """`socket_type` is this side's, `REQ` or `REP`. A message of more than `most_bytes` is a `ProtocolError`."""
+        """`socket_type` is this side's, `REQ` or `REP`. Messages of more than `most_bytes` are not taken."""
         self._replies = socket_type == b"REP"
         self._peers = _PEERS[socket_type]
         self._most_bytes = most_bytes
@@ -48,15 +61,16 @@ class Conversation:
         self._incoming = bytearray()
         self._between_messages = False
         self._envelope = _ENVELOPE
-        self._message: bytes | RequestError | None = None
+        self._message: bytes | RequestError | MessageTooLargeError | None = None
+        self._too_large: MessageTooLargeError | None = None
         self._listener = self._listen()
         self._needed = next(self._listener)
 
     def receive(self, data: bytes) -> bytes | None:
         """Take what came, and return the message in it once it is whole.
 
-        Raises `RequestError` for a whole message that is not a single frame, to be answered like one, and
-        `ProtocolError`.
+        Raises `RequestError` for a whole message that is not a single frame, `MessageTooLargeError` for one that was
+        too large, both to be answered, and `ProtocolError`.
         """
         if self._between_messages and not self._incoming:  # the short way for what comes in one piece, as mostly
             head, size = data[:3], len(data)
@@ -71,7 +85,7 @@ class Conversation:
             del self._incoming[: self._needed]
             self._needed = self._listener.send(part)
         message, self._message = self._message, None
-        if isinstance(message, RequestError):
+        if isinstance(message, RequestError | MessageTooLargeError):
             raise message
         return message
 
@@ -86,6 +100,11 @@ class Conversation:
         if missing <= 0:
             return 0
         return _CHUNK if missing < _CHUNK else min(missing, _MOST_CHUNK)
+
+    @property
+    def under_way(self) -> int:
+        """Bytes of the frame that is being received; 0 between messages."""
+        return 0 if self._between_messages and not self._incoming else self._needed
 
     def end(self) -> None:
         """Let go of what listens, which refers back to this and would keep it in memory for long."""
@@ -134,7 +153,9 @@ class Conversation:
         if self._replies:
             self._envelope = bytes(envelope) if delimited else b""
         self._message = body
-        if bodies != 1:
+        if self._too_large is not None:
+            self._message, self._too_large = self._too_large, None
+        elif bodies != 1:
             s = "" if frames == 1 else "s"
             self._message = RequestError(
                 f"A request is a single frame behind an empty one; this message had {frames} frame{s}."
@@ -146,9 +167,23 @@ class Conversation:
         if flags & ~(_MORE | _LONG | _COMMAND):
             raise ProtocolError("sent what is no frame")
         size = int.from_bytes((yield 8 if flags & _LONG else 1))
-        if size > (_MOST_COMMAND_BYTES if flags & _COMMAND else most):
-            raise ProtocolError(f"sent a message that is too large (more than {self._most_bytes} bytes)")
+        if flags & _COMMAND:
+            if size > _MOST_COMMAND_BYTES:
+                raise ProtocolError(f"sent a command of {size} bytes")
+        elif size > most:
+            return flags, (yield from self._skip(size))
         return flags, ((yield size) if size else b"")
+
+    def _skip(self, size: int) -> Generator[int, bytes, bytes]:
+        """Receive a frame that is too large without keeping it."""
+        if size > _MOST_SKIPPED_BYTES or not self.established:
+            raise ProtocolError(f"sent a message of {size} bytes; {self._most_bytes} are the most")
+        head = yield min(size, _HEAD_BYTES)
+        left = size - len(head)
+        while left > 0:
+            left -= len((yield min(left, _MOST_CHUNK)))
+        self._too_large = MessageTooLargeError(size, head)
+        return b""
 
     def _command(self, body: bytes) -> None:
         # Its two bytes of time to live are for a server that would give a silent peer up; the rest is sent back.

@@ -1,20 +1,27 @@
 """The connections: who is there, who has asked, whose reply has to wait.
 
 A peer has one request under way at a time. While it has, nothing more is received from it: what it sends waits in the
-kernel's buffer, and then with itself. So whatever a peer does, it takes a bounded part of the daemon's memory and no
-other peer's time.
+kernel's buffer, and then with itself. Large requests of all peers together have a bounded part of the daemon's memory:
+whoever comes when that is taken waits until some are answered. And who begins a request and does not go on with it is
+disconnected. So whatever a peer does, it takes no other peer's time.
 """
 
 import errno
 import logging
 import os
+import re
 import select
 import socket
 import time
+from collections import Counter, deque
+from collections.abc import Callable
 
-from kvclient.contract.errors import RequestError
-from kvclient.contract.zmtp import Conversation, ProtocolError
-from kvd.server.worker import Wakeup
+from kvclient.contract.errors import BatchTooLargeError, DataStoreError, RequestError, ValueTooLargeError
+from kvclient.contract.zmtp import Conversation, MessageTooLargeError, ProtocolError
+from kvd.backend.asking import Owner
+from kvd.processes import named_process, peer_process, ticks_since_boot
+from kvd.replies import refusal
+from kvd.worker import Wakeup
 
 log = logging.getLogger(__name__)
 
@@ -25,10 +32,20 @@ _SPIN_SECONDS = 0.00015
 _HANDSHAKE_SECONDS = 30.0
 """So long a peer may take to show that it is a ZeroMQ socket. libzmq's default."""
 _TIDY_SECONDS = 0.5
+_STALLED_SECONDS = 10.0
+"""So long a peer may pause in the middle of a request."""
+_LARGE_BYTES, _MOST_LARGE_BYTES = 64 * 1024, 64 << 20
+"""Requests of more bytes count as large; and so many bytes all large requests under way may have, unless it is one."""
 _LINGER_SECONDS = 1.0
 """So long replies that peers have not taken yet are waited for at the end."""
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_IN, _OUT = select.EPOLLIN, select.EPOLLOUT
+_IN, _OUT, _GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP
+_HUNG_UP = select.EPOLLHUP | select.EPOLLRDHUP | select.EPOLLERR
+
+
+# What a request is about, by its first bytes.
+_batch = re.compile(rb'\{\s*"op"\s*:\s*"(batch|batch_create|read_many|delete_many)"').match
+_value = re.compile(rb'\{\s*"op"\s*:\s*"(create|put|update)"').match
 
 
 class Connection:
@@ -38,6 +55,7 @@ class Connection:
         self._owner = owner
         self._socket = peer
         self._conversation = Conversation(b"REP", most_bytes)
+        self._most_bytes = most_bytes
         self._unsent: memoryview | None = None
         self.fd = peer.fileno()
         """-1 once it is closed."""
@@ -45,6 +63,13 @@ class Connection:
         """The events that the owner looks for; 0: the connection is not among those that it looks at."""
         self.waiting = False
         """Whether a request of the peer is under way."""
+        self.held = False
+        """Whether the peer has to wait until there is room for its large request."""
+        self.large = 0
+        """Bytes that the peer has of what is for large requests; see `Connections.admit`."""
+        self.progress_at = 0.0
+        """When something of a request came last, on the monotonic clock; 0.0: no request has begun."""
+        self._accepted = ticks_since_boot()
         self._send_more()
 
     @property
@@ -62,7 +87,9 @@ class Connection:
 
         After either nothing more is received until `reply`.
         """
-        if self.waiting or self.fd < 0:  # `poll` may return it twice: something of it is here, and more has come
+        if (
+            self.waiting or self.held or self.fd < 0
+        ):  # `poll` may return it twice: something of it is here, and more has come
             return None
         conversation = self._conversation
         try:
@@ -76,9 +103,16 @@ class Connection:
         except RequestError:
             self.waiting = True
             raise
+        except MessageTooLargeError as error:
+            self.waiting = True
+            raise _too_large(error, self._most_bytes) from None
         except BlockingIOError:
             return None
         except OSError:
+            self.close()
+            return None
+        except MemoryError:
+            log.warning("dropped a connection: there is no memory for the request that its peer is sending")
             self.close()
             return None
         except ProtocolError as error:
@@ -87,11 +121,31 @@ class Connection:
             return None
         if conversation.outgoing:
             self._send_more()
+        if request is not None:
+            self.progress_at = 0.0
+        elif (size := conversation.under_way) and conversation.established:
+            self.progress_at = time.monotonic()
+            if size > _LARGE_BYTES and not self.large:
+                self._owner.admit(self, min(size, self._most_bytes))
         return request
+
+    def refuse(self, error: DataStoreError) -> None:
+        """Answer the request that was received last with an error."""
+        name = type(error).__name__
+        log.debug("refused: %s: %s", name, error)
+        self._owner.errors[name] += 1
+        self.reply(refusal(error))
+
+    def owner(self, ephemeral: bool | int) -> Owner:  # the field of the request
+        """Return the process to bind a key to; see `kvd.backend.asking.Asker`."""
+        asker = peer_process(self._socket, self._accepted)
+        return asker if ephemeral is True else named_process(int(ephemeral), asker.uid)
 
     def reply(self, body: bytes) -> None:
         """Answer the request that was received last. If the peer is gone, nobody hears it."""
         self.waiting = False
+        if self.large:
+            self._owner.release(self)
         if self.fd >= 0:
             self._send(self._conversation.message(body))
 
@@ -138,6 +192,7 @@ class Connections:
     def __init__(self, listener: socket.socket, wakeup: Wakeup, *, most_bytes: int) -> None:
         """`poll` also handles `wakeup`. A peer that sends more than `most_bytes` at a time is disconnected."""
         self._listener = listener
+        self._listener_fd = listener.fileno()
         self._wakeup = wakeup
         self._most_bytes = most_bytes
         self._epoll = select.epoll()
@@ -148,8 +203,26 @@ class Connections:
         self._again: list[Connection] = []
         self._strangers: dict[Connection, float] = {}
         self._tidy_at = 0.0
+        self._when_gone: Callable[[Connection], None] = lambda _: None
+        self.errors: Counter[str] = Counter()
+        """How many requests were refused, by the error's name."""
+        self._large_bytes = 0
+        self._held: deque[tuple[Connection, int]] = deque()
+        """Those who wait until there is room for their large request, and its bytes."""
         self._several_cores = len(os.sched_getaffinity(0)) > 1
         self._active = False
+
+    def __len__(self) -> int:
+        """Return the number of peers."""
+        return len(self._connections)
+
+    def when_gone(self, callback: "Callable[[Connection], None]") -> None:
+        """Have `callback` called with every connection that ends."""
+        self._when_gone = callback
+
+    def listen_to(self, fd: int) -> None:
+        """Have `poll` return also when `fd` is readable."""
+        self._epoll.register(fd, _IN)
 
     def poll(self, timeout: float, *, requests: bool = True, spin: bool = False) -> list[Connection]:
         """Wait for up to `timeout` seconds, and return the connections to receive from; without `requests`, none.
@@ -163,22 +236,31 @@ class Connections:
         if time.monotonic() >= self._tidy_at:
             self._tidy()
         ready, self._again = self._again, []
-        for fd, _ in self._wait(0 if ready else timeout, spin=spin and self._active):
+        for fd, events in self._wait(0 if ready else timeout, spin=spin and self._active):
             connection = self._connections.get(fd)
             if connection is None:
                 if fd == self._wakeup.fd:
                     self._wakeup.handle()
-                else:
+                elif fd == self._listener_fd:
                     self._accept()
-            elif connection.waiting:  # its peer has sent more, or is gone, of which epoll tells whether asked or not
-                self.watch(connection, 0)
-            elif connection.blocked:
-                connection.flush()
-            else:
+            elif self._see(connection, events):
                 ready.append(connection)
         if ready or timeout > 0:
             self._active = bool(ready)
         return ready
+
+    def _see(self, connection: Connection, events: int) -> bool:
+        """Do what the events of a connection ask for; tell whether that is to receive from it."""
+        if connection.waiting or connection.held:  # its peer has sent more, or is gone
+            if events & _HUNG_UP:
+                connection.close()
+            else:
+                self.watch(connection, _GONE)
+            return False
+        if connection.blocked:
+            connection.flush()
+            return False
+        return True
 
     def _wait(self, timeout: float, *, spin: bool) -> list[tuple[int, int]]:
         """Return the events of the next `timeout` seconds."""
@@ -211,6 +293,34 @@ class Connections:
         self.watch(connection, 0)
         self._connections.pop(connection.fd, None)
         self._strangers.pop(connection, None)
+        if connection.large:
+            self.release(connection)
+        self._when_gone(connection)
+
+    def admit(self, connection: Connection, size: int) -> None:
+        """Let a peer go on with a large request, now or when there is room for it."""
+        connection.large = size
+        if self._large_bytes and self._large_bytes + size > _MOST_LARGE_BYTES:
+            self._held.append((connection, size))
+            connection.held = True
+            self.watch(connection, _GONE)
+        else:
+            self._large_bytes += size
+
+    def release(self, connection: Connection) -> None:
+        """Take back what a large request had, and let others go on."""
+        if connection.held:
+            connection.held = False
+            self._held = deque(entry for entry in self._held if entry[0] is not connection)
+        else:
+            self._large_bytes -= connection.large
+        connection.large = 0
+        while self._held and (not self._large_bytes or self._large_bytes + self._held[0][1] <= _MOST_LARGE_BYTES):
+            admitted, size = self._held.popleft()
+            admitted.held = False
+            admitted.progress_at = time.monotonic()
+            self._large_bytes += size
+            self.watch(admitted, _IN)
 
     def _accept(self) -> None:
         for _ in range(_ACCEPTED):
@@ -242,6 +352,10 @@ class Connections:
                 del self._strangers[connection]
             elif now >= deadline:
                 connection.close()
+        for connection in list(self._connections.values()):
+            if connection.progress_at and not connection.held and now - connection.progress_at > _STALLED_SECONDS:
+                log.info("dropped a connection: its peer has not gone on with a request for %g s", _STALLED_SECONDS)
+                connection.close()
         if not self._listening:
             self._epoll.register(self._listener, _IN)
             self._listening = True
@@ -263,3 +377,17 @@ class Connections:
             connection.close()
         self._epoll.close()
         self._listener.close()
+
+
+def _too_large(error: MessageTooLargeError, most: int) -> DataStoreError:
+    """Return what a peer is told whose request was too large to be taken."""
+    kind: type[DataStoreError] = RequestError
+    advice = ""
+    if _batch(error.head):
+        kind, advice = BatchTooLargeError, " Send it in several."
+    elif _value(error.head):
+        kind = ValueTooLargeError
+    return kind(
+        f"The request has {error.size} bytes; the limit is {most} (setting max_request_bytes). "
+        f"Nothing was changed.{advice}"
+    )

@@ -8,8 +8,8 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
-from kvclient.contract.messages import StatusDetails
 from kvclient.screen.quantities import bytes_text
 
 # While the data file is opened, each sign of progress asks for this much more time to start.
@@ -76,11 +76,12 @@ class Notifier:
             pass  # a manager that cannot be told is no reason to stop serving
 
 
-def summary(status: StatusDetails, trouble: str) -> str:
-    """Return what `systemctl status` shows a person; `trouble` is why nothing can be written."""
-    doing = "Refusing writes" if trouble else "Compacting" if status.compacting else "Serving"
-    keys = f"{status.keys:,} key{'' if status.keys == 1 else 's'}"
-    text = f"{doing}: {keys}, {bytes_text(status.file_bytes)} of {bytes_text(status.max_file_bytes)}"
+def summary(status: Mapping[str, Any]) -> str:
+    """Return what `systemctl status` shows a person of a daemon's `status`."""
+    trouble = status.get("refusing")
+    doing = "Refusing writes" if trouble else "Compacting" if status["compacting"] else "Serving"
+    size = f"{bytes_text(status['file_bytes'])} of {bytes_text(status['max_file_bytes'])}"
+    text = f"{doing}: {status['keys']:,} key{'' if status['keys'] == 1 else 's'}, {size}"
     return f"{text}. {' '.join(trouble.split())}" if trouble else text
 
 

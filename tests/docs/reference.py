@@ -14,7 +14,8 @@ _INTRODUCTION = """\
 
 What `--help` says of every command of `kvctl` and `kvd`. Data goes to standard output, everything else to standard
 error; with `--json`, results and errors are JSON, those of usage aside. `kvctl read` prints a value indented on a
-terminal and as one line in a pipe.
+terminal and as one line in a pipe. On a terminal, characters that it would act on (C1 controls, marks of the direction
+of writing) are shown as JSON escapes.
 
 | exit code | when |
 |---|---|

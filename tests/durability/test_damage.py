@@ -5,11 +5,14 @@ import json
 import pytest
 
 from kvclient.contract.errors import StoreCorruptError
+from kvd.backend.file.engine import file as data_file
 from kvd.backend.file.engine.format import CLOSING, HEADER, Found
 from kvd.backend.file.engine.repair import repair
 from kvd.backend.file.engine.scan import walk
 from kvd.backend.file.store.operations import Delete
 from stores import Opened, as_others_read, assert_sound, contents, create
+
+pytestmark = pytest.mark.usefixtures("many_openings")
 
 
 def grow(path, clock, *, trimmed, compacted):
@@ -37,7 +40,8 @@ FORMS = {
 
 
 @pytest.fixture(params=FORMS)
-def sample(request, memory, clock):
+def sample(request, memory, clock, monkeypatch):
+    monkeypatch.setattr(data_file, "_LEAST_EXTENT_BYTES", 65536)  # a megabyte is more to read and no more to damage
     path = memory / "sample.json"
     grow(path, clock, **FORMS[request.param])
     return path

@@ -271,6 +271,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(3600)
+@pytest.mark.usefixtures("many_openings")
 def test_store_through_crashes(long):
     """Whatever is done to a store, and however it ends, what it then holds is what the model says."""
     run_state_machine_as_test(

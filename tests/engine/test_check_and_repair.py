@@ -5,9 +5,10 @@ import os
 import subprocess
 
 import pytest
+from kvclient.contract.messages import replies, requests
 
 from kvclient import Client
-from kvclient.contract.messages import replies, requests
+from kvd.backend.file.engine.interface import Outcome
 from processes import KVD, Daemon, environment
 from stores import Opened, as_others_read, assert_sound, contents
 
@@ -113,7 +114,7 @@ def test_a_repaired_store_goes_on_counting(damaged):
     kvd("repair", other, directory=damaged.parent)
 
     with Opened(other) as store:
-        assert (3, {"client": (4, 1)}) == (store.engine.revision, store.engine.outcomes)
+        assert (3, {"client": Outcome(4, 1)}) == (store.engine.revision, store.engine.outcomes)
         assert store.create("next", 1) == 4
 
 

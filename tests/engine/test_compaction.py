@@ -9,6 +9,7 @@ import pytest
 
 from kvclient.contract.errors import StoreCorruptError
 from kvd.backend.file.engine.conversion import aside
+from kvd.backend.file.engine.interface import Outcome
 from stores import Opened, as_others_read, assert_sound, contents
 
 
@@ -135,7 +136,7 @@ def test_requests_ids_survive(store):
     store.compact()
     store.crash()
     with Opened(store.path, store.clock) as again:
-        assert (7, revision) == again.engine.outcomes["client"]
+        assert Outcome(7, revision) == again.engine.outcomes["client"]
 
 
 def test_permissions_are_kept(store, path):

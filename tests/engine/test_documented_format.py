@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from stores import Opened, assert_sound, contents
+from kvd.backend.file.engine.interface import Outcome
+from stores import Opened, assert_sound
 
 PAGE = (Path(__file__).parents[2] / "docs" / "data-file.md").read_text()
 
@@ -21,7 +22,12 @@ def test_the_sample_is_a_data_file(tmp_path, clock):
     path.write_text(block("json", "key1"))
 
     assert_sound(path)
-    assert {"key1": {"name": "value1"}, "key3": [1]} == contents(path, clock)
+    with Opened(path, clock) as store:
+        assert {"key3": [1]} == store.contents()
+        assert {"worker-7f3a": Outcome(43, 4, b'"value":7')} == store.engine.outcomes
+        told = [(event.kind, event.key) for event in store.engine.history(0) if event]
+    created, gone = ["key1", "key2", "key3", "lock"], [("deleted", "key2"), ("expired", "key1"), ("released", "lock")]
+    assert [("created", key) for key in created] + gone == told
 
 
 def test_the_simple_reader_sees_what_is_live(tmp_path, monkeypatch):

@@ -6,6 +6,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from kvd.backend.asking import Owner
+from kvd.backend.file.engine.footnote import NO_FOOTNOTE, read_footnote, removals, split_results
 from kvd.backend.file.engine.format import (
     AFTER_VALUE,
     HEADER,
@@ -17,9 +19,12 @@ from kvd.backend.file.engine.format import (
     find_commit,
     header_version,
     is_closed,
+    parse_owner,
     readable_keys,
+    rows,
+    unread,
 )
-from kvd.backend.file.engine.interface import NEVER, Commit, Put
+from kvd.backend.file.engine.interface import LOST, NEVER, Clear, Commit, Outcome, Put, Removal
 
 keys = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
 json_values = st.recursive(
@@ -32,32 +37,58 @@ puts = st.builds(
     json_values.map(lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode()),
     st.integers(1, 10**17),
     st.just(NEVER) | st.floats(1e-3, 1e300),
+    st.none()
+    | st.builds(
+        Owner,
+        st.integers(1, 1 << 22),
+        st.integers(0, 1 << 60),
+        st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+        st.integers(0, 1 << 32),
+    ),
 )
 clients = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 numbers = st.integers(0, 10**17)
+removed = st.builds(Removal, numbers, st.sampled_from(["deleted", "expired", "released"]))
+fields = st.just(b"") | st.just(LOST) | json_values.map(lambda value: b'"value":' + json.dumps(value).encode())
 commits = st.builds(
     Commit,
     numbers,
-    st.dictionaries(keys, st.none() | puts, max_size=5),
-    st.dictionaries(clients, st.tuples(numbers, numbers), max_size=3),
+    st.integers(0, 10**13).map(lambda milliseconds: milliseconds / 1000),
+    st.lists(st.tuples(keys, removed | puts), max_size=5),
+    st.dictionaries(clients, st.builds(Outcome, numbers, numbers, fields), max_size=3),
+    st.none() | st.builds(Clear, st.just("") | keys, numbers),
+    st.none() | numbers,
 )
 
 
 @given(commit=commits, offset=st.integers(0, 3 * PAGE), synced=st.none() | numbers, aligned=st.booleans())
 def test_a_commit_is_read_as_it_was_written(commit, offset, synced, aligned):
-    """Any keys, values, expiries and outcomes come back, at the places that were told, from wherever they lie."""
+    """Any keys, values, expiries, owners, removals, outcomes and clears come back, at the places that were told, from
+    wherever they lie.
+    """
     encoded = encode_commit(commit, offset, synced=synced, aligned=aligned)
     found = find_commit(encoded.data, 0, encoded.offset)
 
     assert isinstance(found, Found)
     assert (encoded.offset, encoded.offset + len(encoded.data)) == (found.start, found.stop)
     assert (commit.revision, synced) == (found.revision, found.synced)
-    assert commit.outcomes == {client: tuple(outcome) for client, outcome in json.loads(found.ids or b"{}").items()}
+    footnote = read_footnote(found.body) or NO_FOOTNOTE
+    results = {json.loads(client): fields for client, fields in split_results(footnote.results)}
+    assert commit.time == float(found.time)
+    assert commit.outcomes == {
+        client: Outcome(*outcome, results.get(client, b""))
+        for client, outcome in json.loads(found.ids or b"{}").items()
+    }
+    assert (commit.clear, commit.cleared) == (footnote.clear, footnote.cleared)
+    assert b"" == unread(found)
     read = list(entries(found))
-    assert list(commit.changes) == [key for key, _ in read]
-    for (key, entry), (line_end, size) in zip(read, encoded.lines, strict=True):
-        put = commit.changes[key]
-        if put is None:
+    assert [key for key, _ in commit.changes] == [key for key, _ in read]
+    gone = removals(footnote, sum(entry is None for _, entry in read), found.revision)
+    assert [change for _, change in commit.changes if isinstance(change, Removal)] == gone
+    owners = [None if row[5] is None else parse_owner(row[5]) for row in rows(found)]
+    assert owners == [getattr(change, "owner", None) for _, change in commit.changes]
+    for (key, entry), (line_end, size), (_, put) in zip(read, encoded.lines, commit.changes, strict=True):
+        if isinstance(put, Removal):
             assert entry is None
             continue
         at, stop = entry.address - encoded.offset, line_end - encoded.offset
@@ -72,14 +103,16 @@ def test_a_commit_continues_a_json_object(commit):
     data = HEADER + encode_commit(commit, len(HEADER)).data + b"}"
     document = json.loads(data)
 
-    for key, put in commit.changes.items():
-        assert document[key] == (None if put is None else {**document[key], "value": json.loads(put.value)})
+    for key, put in dict(commit.changes).items():
+        assert document[key] == (
+            None if isinstance(put, Removal) else {**document[key], "value": json.loads(put.value)}
+        )
 
 
-@given(changes=st.dictionaries(keys, puts, min_size=1, max_size=8), offset=st.integers(0, PAGE))
+@given(changes=st.lists(st.tuples(keys, puts), min_size=1, max_size=8), offset=st.integers(0, PAGE))
 def test_lines_keep_to_their_page(changes, offset):
     """No line of an aligned commit crosses a page boundary, unless it is longer than a page."""
-    encoded = encode_commit(Commit(1, changes, {}), offset)
+    encoded = encode_commit(Commit(1, 0.0, changes, {"client": Outcome(1, 1, b'"value":7')}), offset)
     position = encoded.offset
     assert 0 <= encoded.offset - offset < PAGE
     for line in encoded.data.splitlines(keepends=True):
@@ -91,7 +124,7 @@ def test_lines_keep_to_their_page(changes, offset):
 
 def test_a_commit_that_is_not_there_whole_tells_how_far_it_would_reach():
     """Data that ends too soon gives the offset needed; a marker that is cut gives None."""
-    data = encode_commit(Commit(1, {"key1": Put(b'"value"', 1, NEVER)}, {}), 0).data
+    data = encode_commit(Commit(1, 0.0, [("key1", Put(b'"value"', 1, NEVER))], {}), 0).data
 
     assert len(data) == find_commit(data[:-1], 0)
     assert find_commit(data[:30], 0) is None
@@ -99,7 +132,12 @@ def test_a_commit_that_is_not_there_whole_tells_how_far_it_would_reach():
 
 def test_every_flipped_bit_is_noticed():
     """No bit of a commit can change unnoticed."""
-    commit = Commit(7, {"key1": Put(b'{"a":[1,2]}', 6, 1.5e9), "key2": None}, {"client": (3, 7)})
+    commit = Commit(
+        7,
+        1.5e9,
+        [("key1", Put(b'{"a":[1,2]}', 6, 1.5e9, Owner(7, 8, "b", 9))), ("key2", Removal(7, "expired"))],
+        {"client": Outcome(3, 7, b'"value":7')},
+    )
     data = encode_commit(commit, 0).data
     for at in range(8 * len(data)):
         flipped = bytearray(data)
@@ -108,7 +146,14 @@ def test_every_flipped_bit_is_noticed():
 
 
 @pytest.mark.parametrize(
-    ("data", "version"), [(HEADER, 1), (HEADER.replace(b'kvd":1', b'kvd":2'), None), (b"{}", None), (b"", None)]
+    ("data", "version"),
+    [
+        (HEADER, 2),
+        (b'{"":{"crc":"2d2790cc","kvd":1}\n', 1),
+        (HEADER.replace(b'kvd":2', b'kvd":1'), None),
+        (b"{}", None),
+        (b"", None),
+    ],
 )
 def test_the_version_counts_only_with_its_checksum(data, version):
     """A header tells its version if its checksum is right."""

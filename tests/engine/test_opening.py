@@ -11,12 +11,16 @@ from kvd.backend.file.engine.check import check
 from kvd.backend.file.engine.filesystem import untrusted_file_system
 from kvd.backend.file.engine.format import CLOSING, HEADER, OPEN_END, encode_commit
 from kvd.backend.file.engine.interface import NEVER, Commit, Put
+from kvd.backend.file.engine.repair import repair
 from stores import Opened, as_others_read, assert_sound, contents, create
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "store.json"
+
+
+TIME = 1_800_000_000.0
 
 
 def write(path, *commits):
@@ -28,7 +32,7 @@ def write(path, *commits):
             continue
         revision, key, synced = commit
         data += encode_commit(
-            Commit(revision, {key: Put(b"1", revision, NEVER)}, {}), len(data), synced=synced, aligned=False
+            Commit(revision, TIME, [(key, Put(b"1", revision, NEVER))], {}), len(data), synced=synced, aligned=False
         ).data
     path.write_bytes(data + OPEN_END)
 
@@ -41,8 +45,8 @@ def test_a_torn_tail_is_cut_and_named(path, caplog):
 
     assert {"a": 1} == found
     (record,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert "an unfinished commit at byte 114 (line 3)" in record.message
-    assert f"cutting {size - 114} bytes behind revision 1" in record.message
+    assert "an unfinished commit at byte 136 (line 3)" in record.message
+    assert f"cutting {size - 136} bytes behind revision 1" in record.message
     assert_sound(path)
 
 
@@ -53,7 +57,7 @@ def test_damage_before_whole_commits_is_refused_and_named(path):
     with pytest.raises(StoreCorruptError) as caught:
         contents(path)
 
-    assert "damage at byte 114 (line 3)" in str(caught.value)
+    assert "damage at byte 136 (line 3)" in str(caught.value)
     assert f"'kvd repair {path}'" in str(caught.value)
     assert ("lost",) == caught.value.keys
     assert before == path.read_bytes()
@@ -84,15 +88,55 @@ def test_only_the_closing_brace_is_missing(path):
 
 def test_a_file_of_a_later_version_is_left_alone(path):
     """What a later version wrote is neither taken for damage nor for a plain JSON file."""
-    body = b'"kvd":2}'
+    body = b'"kvd":3}'
     path.write_bytes(b'{"":{"crc":"%08x",%s\n}\n' % (zlib.crc32(body), body))
     before = path.read_bytes()
 
-    with pytest.raises(StoreCorruptError, match="format 2"):
+    with pytest.raises(StoreCorruptError, match="format 3"):
         contents(path)
-    with pytest.raises(StoreCorruptError, match="format 2"):
+    with pytest.raises(StoreCorruptError, match="format 3"):
         check(path)
     assert before == path.read_bytes()
+
+
+VERSION_1 = b"""{"":{"crc":"2d2790cc","kvd":1}
+,"":{"crc":"e34c49fd","bytes":        1,"revision":0}
+,"":{"crc":"22786fec","bytes":       75,"revision":1,"ids":{"worker-7f3a":[42,1]}},"key1":{"revision":1,"expires_at":1800000005.0,"value":{"name":"value1"}}
+,"":{"crc":"44f8c1ba","bytes":       68,"revision":2},"key2":{"revision":2,"value":7}
+,"key3":{"revision":2,"value":[1]}
+,"":{"crc":"ab24d419","bytes":       13,"revision":3},"key2":null
+}
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_file_of_version_1_is_carried_over(path, clock, killed):
+    """All in it is kept, requests that were carried out too; its header becomes that of version 2, before any commit,
+    and so it stays, however the store ends.
+    """
+    path.write_bytes(VERSION_1)
+    assert_sound(path)
+    store = Opened(path, clock)
+    assert VERSION_1.replace(VERSION_1[: len(HEADER)], HEADER) == path.read_bytes()
+    assert {"key1": {"name": "value1"}, "key3": [1]} == store.contents()
+    assert [1] == store.do(create("key1", 1, id="worker-7f3a:42"))
+    assert 3 == store.engine.history_from
+    store.create("key4", 4)
+    store.crash() if killed else store.close()
+
+    assert {"key1": {"name": "value1"}, "key3": [1], "key4": 4} == contents(path, clock)
+    with Opened(path, clock) as store:
+        assert ["key4"] == [event.key for event in store.engine.history(3) if event]
+    assert_sound(path)
+
+
+def test_a_file_of_version_1_is_repaired(path, clock):
+    """What is damaged in it is mended as in one of version 2."""
+    path.write_bytes(VERSION_1.replace(b'"value":7', b'"value":8'))
+    assert not check(path).sound
+    assert repair(path).kept is not None
+    assert {"key1": {"name": "value1"}} == contents(path, clock)
+    assert path.read_bytes().startswith(HEADER)
 
 
 def test_a_new_file_is_private_and_small(path):

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from kvclient import messages
+from kvclient.contract import messages
 
 # What the store refuses, as opposed to what is no request.
 REFUSALS = {

@@ -37,7 +37,7 @@ def launch(shared_daemon, directory):
         process.wait()
 
 
-def on_a_terminal(launch, *arguments):
+def on_a_terminal(launch, *arguments, code=0):
     """Return what a command prints on a terminal."""
     ours, its = pty.openpty()
     process = launch(*arguments, stdout=its, stderr=its)
@@ -49,7 +49,7 @@ def on_a_terminal(launch, *arguments):
     except OSError:  # how a terminal tells that its last user is gone
         pass
     os.close(ours)
-    assert 0 == process.wait(timeout=30)
+    assert code == process.wait(timeout=30)
     return printed.decode().replace("\r\n", "\n")
 
 
@@ -58,6 +58,31 @@ def test_a_terminal_gets_indented_json(launch, store, key):
     store.create(key, {"name": ["value1"]})
 
     assert '{\n  "name": [\n    "value1"\n  ]\n}\n' == on_a_terminal(launch, "read", key)
+
+
+COMMANDS_TO_TERMINALS = "\x7f\x80\x9b2J\u061c\u200e\u200f\u202a\u202e\u2066\u2069"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)], ids=["read", "read --json"])
+def test_a_terminal_gets_no_commands_from_a_value(launch, store, key, arguments):
+    """What would move its cursor or turn the text around is shown as JSON escapes; a pipe gets the value as it is."""
+    value = {COMMANDS_TO_TERMINALS: ["ü😀\x1b[2J\t" + COMMANDS_TO_TERMINALS]}
+    store.create(key, value)
+
+    printed = on_a_terminal(launch, "read", key, *arguments)
+    piped = launch("read", key, *arguments, stdout=subprocess.PIPE).communicate(timeout=30)[0].decode()
+
+    assert set() == set(COMMANDS_TO_TERMINALS + "\x1b\t") & set(printed) - set("2J")
+    assert r"\u009b2J\u061c" in printed
+    assert "ü😀" in printed
+    assert set(COMMANDS_TO_TERMINALS) <= set(piped)
+    for text in (printed, piped):
+        assert value == (json.loads(text)["value"] if arguments else json.loads(text))
+
+
+def test_a_terminal_gets_no_commands_from_an_error(launch, key):
+    """A key in a message turns no text around."""
+    assert r"\u202e" in on_a_terminal(launch, "read", f"{key}\u202e", code=3)
 
 
 @pytest.mark.parametrize("arguments", [("read", "KEY"), ("read", "KEY", "--json"), ("status",)], ids=" ".join)

@@ -5,12 +5,12 @@ import json
 import time
 
 import pytest
+from kvd.server.upkeep import Upkeep
 
 from kvclient import StoreCorruptError
 from kvd.backend.file.engine import file
 from kvd.backend.file.store.operations import Create, Delete, Sweep
 from kvd.server.server import Server
-from kvd.server.upkeep import Upkeep
 from stores import Opened, create
 
 

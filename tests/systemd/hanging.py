@@ -3,8 +3,9 @@
 import time
 from pathlib import Path
 
-from kvd.__main__ import main
 from kvd.server.upkeep import Upkeep
+
+from kvd.__main__ import main
 
 step = Upkeep.step
 

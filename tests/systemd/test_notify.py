@@ -5,8 +5,8 @@ import socket
 from pathlib import Path
 
 import pytest
-
 from kvclient.contract.messages import StatusDetails
+
 from kvd.backend.file.engine.file import JsonFile
 from kvd.backend.file.store.operations import Create
 from kvd.backend.file.store.store import Limits, Store

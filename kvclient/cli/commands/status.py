@@ -1,10 +1,12 @@
 """kvctl status"""
 
+import sys
 from typing import Any
 
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
 from kvclient.screen.quantities import bytes_text, duration
+from kvclient.screen.text import text_for
 
 
 def run(options: Options) -> None:
@@ -17,7 +19,7 @@ def run(options: Options) -> None:
         show(status)
         return
     for name, text in _rows(status):
-        print(f"{name:<10}{text}")
+        print(text_for(sys.stdout, f"{name:<10}{text}"))
 
 
 def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:

@@ -14,7 +14,10 @@ from typing import Any, NamedTuple
 
 from kvclient.contract.errors import StoreCorruptError
 from kvd.backend.file.engine.conversion import plain_entries
+from kvd.backend.file.engine.footnote import NO_FOOTNOTE, Footnote, read_footnote, removals, split_results
 from kvd.backend.file.engine.format import Found, entries, unread
+from kvd.backend.file.engine.interface import LOST, Clear, Entry
+from kvd.backend.file.engine.load import note_clears
 from kvd.backend.file.engine.scan import Damage, is_ours, line_of, walk
 from kvd.lock import running_holder
 
@@ -63,6 +66,8 @@ class Report:
     """Live keys with the offset of the commit that has them, expired ones included."""
     commits: int = 0
     revision: int = 0
+    clears: list[Clear] = field(default_factory=list)
+    """Removals that are decided, and not written down for all keys."""
     gaps: list[Gap] = field(default_factory=list)
     suspicious: list[str] = field(default_factory=list)
     """Places that are whole, and yet not as this program would have written them. No reason to repair."""
@@ -169,9 +174,13 @@ def _take(fd: int, commit: Found, report: Report) -> None:
     report.revision = max(report.revision, commit.revision)
     try:
         changes = list(entries(commit))
-    except (ValueError, OverflowError) as error:
+        footnote = read_footnote(commit.body) or NO_FOOTNOTE
+        doubts = list(_doubts(commit, footnote, changes, report.clears))
+    except (ValueError, OverflowError, RecursionError) as error:
         report.suspicious.append(f"{_place(fd, commit.start)}: a commit with entries that cannot be read: {error}")
         return
+    report.suspicious += [f"{_place(fd, commit.start)}: {doubt}" for doubt in doubts]
+    note_clears(report.clears, footnote)
     for key, entry in changes:
         if entry is None:
             report.keys.pop(key, None)
@@ -182,6 +191,26 @@ def _take(fd: int, commit: Found, report: Report) -> None:
             json.loads(commit.body[at : at + entry.length])
         except (ValueError, RecursionError) as error:
             report.suspicious.append(f"{_place(fd, entry.address)}: the value of {key!r} is not JSON: {error}")
+
+
+def _doubts(
+    commit: Found, footnote: Footnote, changes: list[tuple[str, Entry | None]], clears: list[Clear]
+) -> Iterator[str]:
+    """Yield what in a commit does not fit together."""
+    removed = removals(footnote, sum(entry is None for _, entry in changes), commit.revision)
+    latest = max([entry.revision for _, entry in changes if entry is not None] + [at for at, _ in removed], default=0)
+    if latest > commit.revision:
+        yield f"a change of revision {latest} in a commit of revision {commit.revision}"
+    if footnote.clear is not None and footnote.clear.revision > commit.revision:
+        yield f"a clear of revision {footnote.clear.revision} in a commit of revision {commit.revision}"
+    if footnote.cleared is not None and footnote.cleared not in [clear.revision for clear in clears]:
+        yield f"the end of a clear of revision {footnote.cleared}, which no commit before it has begun"
+    clients = json.loads(commit.ids or b"{}").keys()
+    for name, fields in split_results(footnote.results):
+        if (client := json.loads(name)) not in clients:
+            yield f"a result for client {client!r}, of which the commit has no request"
+        if fields != LOST:
+            json.loads(b"{%s}" % fields)
 
 
 def _place(fd: int, position: int) -> str:

@@ -1,6 +1,7 @@
 """Compaction: the live entries are written to a new file, which then takes the old one's place.
 
-    1. Copy every entry that was live at the start, in short steps. Commits go on being appended to the old file.
+    1. Copy every entry that was live at the start, in short steps. Commits go on being appended to the old file. What
+       they supersede is copied all the same: the history of those commits begins with it.
     2. Copy, as it is, what was appended to the old file meanwhile.
     3. With no commit under way: copy the rest of that, sync, rename, sync the directory.
     4. Move the index over, in short steps. What is not moved yet is read from the old file, which stays open.
@@ -12,13 +13,15 @@ here is the new file's side of it.
 
 import os
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
 from kvclient.contract.errors import StoreFullError
+from kvd.backend.asking import Owner
 from kvd.backend.file.engine.index import Index
-from kvd.backend.file.engine.interface import NEVER, DiskJob, Entry, Put
+from kvd.backend.file.engine.interface import NEVER, Clear, DiskJob, Entry, Outcome, Put, Removal
+from kvd.backend.file.engine.outcomes import grouped
 from kvd.backend.file.engine.snapshot import Snapshot, pwrite_all
 
 # A step copies so many entries or bytes, whichever comes first: a third of a millisecond's work.
@@ -47,24 +50,41 @@ class Move:
         self._tail_at = 0
         self._tail_copied = start
         self._synced = 0
+        self.revision = revision
+        """Of the store at the start."""
         self.added: set[str] = set()
-        """Keys that commits have put since the start; the owner adds them."""
+        """Keys that commits have put since the start."""
+        self._superseded: dict[str, tuple[Entry, Owner | None]] | None = {}
+        """What commits have superseded of what was live at the start; None once all of that is copied."""
+        self.carried_bytes = 0
+        """Bytes of the new file that hold outcomes and clears."""
         self.snapshot = Snapshot(temporary, revision)
 
+    def note(self, changes: Sequence[tuple[str, Put | Removal]]) -> None:
+        """Take note of changes that are about to be applied to the index."""
+        self.added.update(key for key, change in changes if isinstance(change, Put))
+        if self._superseded is None:
+            return
+        for key, _ in changes:
+            entry = self._index.find(key)
+            if entry is not None and entry.address < self._old_base + self._start:
+                self._superseded[key] = entry, self._index.owner(key)
+
     def copy_entries(
-        self, read: Callable[[Entry], bytes], now: float, outcomes: dict[str, tuple[int, int]]
+        self, read: Callable[[Entry], bytes], now: float, keys: Iterable[str] | None
     ) -> Iterator[DiskJob | None]:
-        """Copy what was live at the start and has not expired at `now`, and `outcomes`."""
+        """Copy what was live at the start and has not expired at `now`, in the order of `keys` if they are all."""
         snapshot = self.snapshot
-        self._keys = self._index.keys()
-        first_after = self._old_base + self._start
+        self._keys = self._index.keys() if keys is None else list(keys)
+        if len(self._keys) != len(self._index):
+            self._keys = self._index.keys()
         pending: list[int] = []
         step_entries = step_bytes = 0
         for position, key in enumerate(self._keys):
             self._copied.append(_NOT_COPIED)
-            entry = self._index.find(key)
-            if entry is not None and entry.address < first_after and not NEVER < entry.expires_at <= now:
-                snapshot.add(key, Put(read(entry), entry.revision, entry.expires_at))
+            entry, owner = self._at_start(key)
+            if entry is not None and not NEVER < entry.expires_at <= now:
+                snapshot.add(key, Put(read(entry), entry.revision, entry.expires_at, owner))
                 pending.append(position)
                 step_bytes += entry.length
             step_entries += 1
@@ -72,9 +92,29 @@ class Move:
                 self._note_copied(pending)
                 step_entries = step_bytes = 0
                 yield self._sync_if_due()
-        snapshot.finish(outcomes)
+        self._superseded = None
+        snapshot.remember({})
         self._note_copied(pending)
-        self._tail_at = snapshot.end
+
+    def _at_start(self, key: str) -> tuple[Entry | None, Owner | None]:
+        """Return what the key's entry was at the start."""
+        assert self._superseded is not None
+        if key in self._superseded:
+            return self._superseded[key]
+        entry = self._index.find(key)
+        if entry is None or entry.address >= self._old_base + self._start:
+            return None, None
+        return entry, self._index.owner(key)
+
+    def copy_notes(self, outcomes: dict[str, Outcome], clears: Sequence[Clear]) -> Iterator[DiskJob | None]:
+        """Write `outcomes` and `clears`, which were those at the start."""
+        before = self.snapshot.end
+        for group in grouped(outcomes):
+            self.snapshot.remember(group)
+            yield self._sync_if_due()
+        self.snapshot.write_clears(clears)
+        self._tail_at = self.snapshot.end
+        self.carried_bytes = self.snapshot.end - before
 
     def _note_copied(self, pending: list[int]) -> None:
         placed = self.snapshot.placed
@@ -113,19 +153,19 @@ class Move:
             raise StoreFullError(f"The compacted file would have more than {most} bytes.")
         self.snapshot.publish(target)
 
-    def move_index(self) -> Iterator[None]:
-        """Give every entry of the old file its address in the new one; forget those that had expired."""
+    def move_index(self, dropped: list[tuple[str, Entry]]) -> Iterator[None]:
+        """Give every entry of the old file its address in the new one; those that had expired are `dropped`."""
         for position, key in enumerate(self._keys):
-            self._move(key, self._copied[position])
+            self._move(key, self._copied[position], dropped)
             if position % (4 * _STEP_ENTRIES) == 0:
                 yield None
         # A copy: commits go on adding, but what they add now is in the new file already.
         for position, key in enumerate(list(self.added)):
-            self._move(key, _NOT_COPIED)
+            self._move(key, _NOT_COPIED, dropped)
             if position % (4 * _STEP_ENTRIES) == 0:
                 yield None
 
-    def _move(self, key: str, copied: int) -> None:
+    def _move(self, key: str, copied: int, dropped: list[tuple[str, Entry]]) -> None:
         entry = self._index.find(key)
         if entry is None or entry.address >= self._new_base:
             return
@@ -133,6 +173,7 @@ class Move:
         if offset >= self._start:
             copied = self._tail_at + offset - self._start
         if copied == _NOT_COPIED:
+            dropped.append((key, entry))
             self._index.remove(key)
         else:
             self._index.move(key, entry._replace(address=self._new_base + copied))

@@ -1,8 +1,8 @@
 """Taking over a plain JSON file: one written by hand, by an editor, by `jq`, or by this program's predecessor.
 
-Accepted is one object of objects with `value` and, optionally, `expires_at` or `expiry` (Unix seconds or null) and
-`revision`. Of a data file that went through `jq`, the removed keys (null) and the file's own empty name are left out.
-Whatever else is found refuses the whole file: nothing is dropped that somebody may miss.
+Accepted is one object of objects with `value` and, optionally, `expires_at` or `expiry` (Unix seconds or null),
+`revision` and `owner`. Of a data file that went through `jq`, the removed keys (null) and the file's own empty name are
+left out. Whatever else is found refuses the whole file: nothing is dropped that somebody may miss.
 """
 
 import contextlib
@@ -19,6 +19,7 @@ from typing import Any
 
 from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreFullError
 from kvclient.contract.rules import check_key, encode_value
+from kvd.backend.asking import Owner
 from kvd.backend.file.engine.format import CLOSING
 from kvd.backend.file.engine.interface import NEVER, Put
 from kvd.backend.file.engine.snapshot import Snapshot, sync_directory
@@ -51,7 +52,7 @@ def plain_entries(data: bytes, path: Path) -> dict[str, Put]:
 def _put(key: str, content: Any, revision: int) -> Put:
     if not isinstance(content, dict) or "value" not in content:
         raise DataStoreError(f'key {key!r} is not an object with a "value".')
-    if unknown := content.keys() - {"value", "revision", "expires_at", "expiry"}:
+    if unknown := content.keys() - {"value", "revision", "expires_at", "expiry", "owner"}:
         raise DataStoreError(f"key {key!r} has fields of unknown meaning: {', '.join(sorted(unknown))}.")
     expires_at = content.get("expires_at", content.get("expiry"))
     number = isinstance(expires_at, int | float) and not isinstance(expires_at, bool)
@@ -59,7 +60,23 @@ def _put(key: str, content: Any, revision: int) -> Put:
         raise DataStoreError(f"key {key!r} expires at {expires_at!r}, which is no time in Unix seconds.")
     own = content.get("revision")
     revision = own if type(own) is int and 0 < own < _MOST_REVISION else revision
-    return Put(encode_value(content["value"], key), revision, NEVER if expires_at is None else float(expires_at))
+    return Put(
+        encode_value(content["value"], key),
+        revision,
+        NEVER if expires_at is None else float(expires_at),
+        _owner(key, content),
+    )
+
+
+def _owner(key: str, content: Any) -> Owner | None:
+    owner = content.get("owner")
+    if owner is None:
+        return None
+    numbers = [owner.get(name) for name in ("pid", "started", "uid")] if isinstance(owner, dict) else []
+    sound = numbers and all(type(number) is int and 0 <= number < _MOST_REVISION for number in numbers)
+    if not sound or len(owner) != len(Owner._fields) or not isinstance(owner.get("boot"), str):
+        raise DataStoreError(f"key {key!r} has an owner of unknown meaning: {owner!r}.")
+    return Owner(**owner)
 
 
 def create(path: Path, temporary: Path) -> None:

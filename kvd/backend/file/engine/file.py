@@ -13,29 +13,46 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreFullError
+from kvd.backend.asking import Owner
 from kvd.backend.file.engine.compaction import Move
 from kvd.backend.file.engine.conversion import aside, convert, create, plain_entries
 from kvd.backend.file.engine.filesystem import look_around, resolve
+from kvd.backend.file.engine.footnote import FRAME_BYTES, cost_of_clear, cost_of_removal
 from kvd.backend.file.engine.format import (
-    AFTER_VALUE,
     CLOSING,
     HEADER,
     MARKER_BYTES,
     OPEN_END,
+    SNAPSHOT_MARKER_BYTES,
     VALUE_AFTER,
     VALUE_BEFORE,
+    VERSION,
     Encoded,
     encode_change,
     encode_commit,
-    encode_outcomes,
+    encode_owner,
 )
+from kvd.backend.file.engine.history import history
 from kvd.backend.file.engine.index import Index
-from kvd.backend.file.engine.interface import Commit, Compaction, DiskJob, EngineFailure, Entry, Put
+from kvd.backend.file.engine.interface import (
+    NEVER,
+    Clear,
+    Commit,
+    Compaction,
+    DiskJob,
+    EngineFailure,
+    Entry,
+    History,
+    Outcome,
+    Put,
+    Removal,
+)
 from kvd.backend.file.engine.load import Progress, load
+from kvd.backend.file.engine.outcomes import affordable
 from kvd.backend.file.engine.scan import is_ours
 from kvd.backend.file.engine.snapshot import GROUP_BYTES, Snapshot, close_at, pwrite_all, pwrite_spread
 from kvd.backend.file.engine.watch import Watch
@@ -52,8 +69,9 @@ _LEAST_EXTENT_BYTES, _MOST_EXTENT_BYTES = 1 << 20, 4 << 20
 _RESERVE_SHARE, _RESERVE_BYTES = 16, 64 * 1024
 # What the remembered outcomes may use of a compacted file, as a share of max_file_bytes.
 _OUTCOMES_SHARE = 16
-# Upper bounds: an entry without its key and value, an outcome without its client.
-_ENTRY_BYTES, _OUTCOME_BYTES = 96, 48
+# Upper bounds: an entry without its key, value and owner, or its removal, and what a footnote says of that; an outcome
+# without its client; its fields without their client.
+_ENTRY_BYTES, _OUTCOME_BYTES, _RESULT_BYTES = 96, 48, 32
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
@@ -104,11 +122,17 @@ class JsonFile:
             self._convert()
         self._index = Index()
         loaded = load(self._fd, self.path, self._index, self._progress)
+        if os.pread(self._fd, len(HEADER), 0) != HEADER:  # version 1 reads no commit of this version
+            pwrite_all(self._fd, HEADER, 0)
+            log.info("brought %s to format %d", self.path, VERSION)
         os.fdatasync(self._fd)  # what a killed process had written may be in the page cache only
         self._size = os.fstat(self._fd).st_size
         self._end = loaded.end
         self.revision = loaded.revision
         self.outcomes = loaded.outcomes
+        self.clears = loaded.clears
+        self.history_from = loaded.history_from
+        self.dropped: list[tuple[str, Entry]] = []
         self._durable_revision = loaded.revision
         # An address is an offset plus the base of the file it is in; each compaction's file gets a base of its own, so
         # that an address stays readable while the index is moved over.
@@ -154,6 +178,12 @@ class JsonFile:
     def expiring(self) -> Iterator[tuple[float, str]]:
         return self._index.expiring()
 
+    def keys(self) -> list[str]:
+        return self._index.keys()
+
+    def owners(self) -> Iterator[tuple[str, Owner]]:
+        return self._index.owners()
+
     # What fits.
 
     @property
@@ -174,18 +204,37 @@ class JsonFile:
     @property
     def reclaimable(self) -> int:
         groups = 2 * self._index.live_bytes // GROUP_BYTES + 1
-        return max(0, self._end - len(HEADER) - self._index.live_bytes - groups * MARKER_BYTES - self._carried_bytes)
+        return max(
+            0, self._end - len(HEADER) - self._index.live_bytes - groups * SNAPSHOT_MARKER_BYTES - self._carried_bytes
+        )
 
-    def cost(self, changes: dict[str, Put | None], client: str | None) -> int:
-        cost = len(changes) * _ENTRY_BYTES + (0 if client is None else len(client) * 4 + _OUTCOME_BYTES)
-        for key, put in changes.items():
+    def cost(
+        self,
+        changes: list[tuple[str, Put | Removal]],
+        client: str | None,
+        fields: bytes = b"",
+        clear: Clear | None = None,
+    ) -> int:
+        said = 0 if client is None else len(client) * 4 + _OUTCOME_BYTES
+        if fields:
+            assert client is not None
+            said += len(client) * 4 + len(fields) + _RESULT_BYTES
+        if clear is not None:
+            said += cost_of_clear(clear) + FRAME_BYTES
+        cost = said + len(changes) * _ENTRY_BYTES
+        for key, change in changes:
             cost += len(key) * 4
-            if put is not None:
-                cost += len(put.value)
+            if isinstance(change, Put):
+                cost += len(change.value)
+                if change.owner is not None:
+                    cost += len(encode_owner(change.owner))
         if self._end + cost < self._max_file_bytes // 2:
             return cost  # far from full, there is no need to be exact
-        lines = sum(len(encode_change(key, put)) for key, put in changes.items())
-        return lines + (0 if client is None else len(client) * 4 + _OUTCOME_BYTES)
+        for key, change in changes:
+            said += len(encode_change(key, change))
+            if isinstance(change, Removal):
+                said += cost_of_removal(change)
+        return said + FRAME_BYTES
 
     def room(self, *, removing: bool) -> int:
         reserve = 0 if removing else self._reserve
@@ -196,9 +245,10 @@ class JsonFile:
     def stage(self, commit: Commit) -> Encoded:
         synced = self._durable_revision if self._durable_revision < self.revision else None
         limit = self._max_file_bytes - len(OPEN_END)
-        encoded = encode_commit(commit, self._end, synced=synced)
+        timed = commit.time != NEVER
+        encoded = encode_commit(commit, self._end, synced=synced, timed=timed)
         if encoded.offset + len(encoded.data) > limit:
-            encoded = encode_commit(commit, self._end, synced=synced, aligned=False)
+            encoded = encode_commit(commit, self._end, synced=synced, aligned=False, timed=timed)
             if encoded.offset + len(encoded.data) > limit:
                 raise full(self.path, self._max_file_bytes)
         return encoded
@@ -268,19 +318,18 @@ class JsonFile:
 
     def apply(self, staged: Encoded) -> None:
         commit = staged.commit
-        put_entry, after = self._index.put, AFTER_VALUE - self._base
-        for (key, put), (line_end, size) in zip(commit.changes.items(), staged.lines, strict=True):
-            if put is None:
-                self._index.remove(key)
-            else:
-                value, revision, expires_at = put
-                length = len(value)
-                put_entry(key, line_end - after - length, length, revision, expires_at, size)
         if self._move is not None:
-            self._move.added.update(key for key, put in commit.changes.items() if put is not None)
+            self._move.note(commit.changes)
+        self._index.change(commit.changes, staged.lines, self._base)
+        if commit.clear is not None:
+            self.clears = [*self.clears, commit.clear]
+        if commit.cleared is not None:
+            self.clears = [clear for clear in self.clears if clear.revision != commit.cleared]
         self._end = staged.offset + len(staged.data)
         self._unapplied = None
         self.revision = commit.revision
+        if commit.time == NEVER:
+            self.history_from = commit.revision
         if self._sync_mode == "always":
             self._durable_revision = commit.revision
 
@@ -309,13 +358,17 @@ class JsonFile:
     def verify(self) -> None:
         self._watch.verify()
 
-    def compact(self, now: float, outcomes: dict[str, tuple[int, int]]) -> Compaction:
+    def history(self, after: int) -> History:
+        yield from history(self.path, self._fd, self._end, self.history_from, after)
+
+    def compact(self, now: float, outcomes: dict[str, Outcome], keys: Iterable[str] | None = None) -> Compaction:
         if self._move is not None:
             return
         # A file may have more bytes than a limit that was lowered since.
         new_base = self._base + max(self._size, self._max_file_bytes)
         self._temporary.unlink(missing_ok=True)
-        carried = self._affordable(outcomes)
+        carried = affordable(outcomes, self._max_file_bytes // _OUTCOMES_SHARE)
+        clears = self.clears
         before, started = self._size, time.monotonic()
         move = self._move = Move(
             self._index,
@@ -328,7 +381,8 @@ class JsonFile:
         )
         try:
             move.snapshot.resemble(self._fd)
-            yield from move.copy_entries(self.read, now, carried)
+            yield from move.copy_entries(self.read, now, keys)
+            yield from move.copy_notes(carried, clears)
             yield from move.copy_tail(lambda: self._end)
             self._watch.expect_replacement(move.snapshot.fd)
             yield DiskJob(self._publish, alone=True)
@@ -346,10 +400,11 @@ class JsonFile:
         self._end = move.snapshot.end
         self._size = self._end + len(CLOSING)
         self._unapplied = None
-        self._carried_bytes = len(encode_outcomes(carried))
+        self._carried_bytes = move.carried_bytes
+        self.history_from = move.revision
         self._durable_revision = self.revision
         self._watch.follow(self._fd, self._size)
-        yield from move.move_index()
+        yield from move.move_index(self.dropped)
         self._move = None
         yield DiskJob(self._close_previous, alone=False)
         log.info(
@@ -361,13 +416,6 @@ class JsonFile:
         assert self._previous is not None
         os.close(self._previous[0])
         self._previous = None
-
-    def _affordable(self, outcomes: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
-        """Return the latest of the outcomes, as many as may take their share of a small file."""
-        kept = list(outcomes.items())
-        while len(encode_outcomes(dict(kept))) > self._max_file_bytes // _OUTCOMES_SHARE:
-            kept = kept[len(kept) // 2 + 1 :]
-        return dict(kept)
 
     def _publish(self) -> None:
         assert self._move is not None
@@ -394,8 +442,8 @@ class JsonFile:
                 except (StoreCorruptError, OSError, ValueError, RecursionError):
                     lost += 1
                 else:
-                    snapshot.add(key, Put(value, entry.revision, entry.expires_at))
-            snapshot.finish({})
+                    snapshot.add(key, Put(value, entry.revision, entry.expires_at, self._index.owner(key)))
+            snapshot.finish({}, self.clears)
             snapshot.close_object()
             snapshot.publish(target)
         except BaseException:

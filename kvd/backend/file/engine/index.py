@@ -1,14 +1,15 @@
 """The index: key → where its value lies, revision, expiry. Values stay on disk. (Bitcask calls this the keydir.)
 
 An entry is packed into one bytes object: with keys of 11 characters it takes 150 bytes a key, where a tuple of numbers
-would take twice that.
+would take twice that. The few that have an owner have it beside.
 """
 
 import struct
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
-from kvd.backend.file.engine.format import Row, entry_bytes
-from kvd.backend.file.engine.interface import NEVER, Entry
+from kvd.backend.asking import Owner
+from kvd.backend.file.engine.format import AFTER_VALUE, Row, entry_bytes, parse_owner
+from kvd.backend.file.engine.interface import NEVER, Entry, Put, Removal
 
 _packed = struct.Struct("<QIQd")
 _pack = _packed.pack
@@ -19,6 +20,7 @@ class Index:
 
     def __init__(self) -> None:
         self._entries: dict[str, bytes] = {}
+        self._owners: dict[str, Owner] = {}
         self.live_bytes = 0
 
     def __len__(self) -> int:
@@ -33,22 +35,40 @@ class Index:
         """Tell whether any of the keys has an entry."""
         return not self._entries.keys().isdisjoint(keys)
 
-    def put(self, key: str, address: int, length: int, revision: int, expires_at: float, size: int) -> None:
-        """Set the key's entry, which takes `size` bytes in the file."""
-        if key in self._entries:
-            self.remove(key)
-        self._entries[key] = _pack(address, length, revision, expires_at)
-        self.live_bytes += size
+    def owner(self, key: str) -> Owner | None:
+        """Return the owner of the key's entry, or None."""
+        return self._owners.get(key)
+
+    def owners(self) -> Iterator[tuple[str, Owner]]:
+        """Yield key and owner of every entry that has one."""
+        yield from self._owners.items()
+
+    def change(self, changes: Sequence[tuple[str, Put | Removal]], lines: Sequence[tuple[int, int]], base: int) -> None:
+        """Apply a commit's changes, given the end and the bytes of each line. An address is an offset plus `base`."""
+        entries, pack, after = self._entries, _pack, AFTER_VALUE - base
+        for (key, change), (line_end, size) in zip(changes, lines, strict=True):
+            if key in entries:
+                self.remove(key)
+            if len(change) == 2:  # a removal; `isinstance` takes twice as long
+                continue
+            value, revision, expires_at, owner = change
+            length = len(value)
+            entries[key] = pack(line_end - after - length, length, revision, expires_at)
+            self.live_bytes += size
+            if owner is not None:
+                self._owners[key] = owner
 
     def fill(self, rows: Iterable[Row]) -> None:
         """Take over the entries of a file, in their order."""
         entries, pack = self._entries, _pack
-        for key, address, length, revision, expires_at, size in rows:
+        for key, address, length, revision, expires_at, owner, size in rows:
             if key in entries:
                 self.remove(key)
             if revision:
                 entries[key] = pack(address, length, revision, expires_at)
                 self.live_bytes += size
+                if owner is not None:
+                    self._owners[key] = parse_owner(owner)
 
     def remove(self, key: str) -> Entry | None:
         """Forget the key and return its entry, if it is there."""
@@ -56,7 +76,8 @@ class Index:
         if packed is None:
             return None
         entry = Entry._make(_packed.unpack(packed))
-        self.live_bytes -= entry_bytes(key, entry)
+        owner = self._owners.pop(key, None) if self._owners else None
+        self.live_bytes -= entry_bytes(key, entry, owner)
         return entry
 
     def move(self, key: str, entry: Entry) -> None:

@@ -5,11 +5,19 @@ who asks. `kvd.backend.file.engine.file` is the one there is. Every method is ca
 except `Engine.write`, which touches only the medium and may run in another while the owner goes on reading.
 """
 
-from collections.abc import Callable, Collection, Generator, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+from kvd.backend.asking import Owner
+from kvd.backend.feed import Event
 
 NEVER = 0.0
 """The `expires_at` of what never expires."""
+
+
+LOST = b"null"
+"""The `Outcome.fields` of a reply whose fields had to be forgotten."""
 
 
 class Entry(NamedTuple):
@@ -25,12 +33,43 @@ class Entry(NamedTuple):
 
 
 class Put(NamedTuple):
-    """A key's new state. (Its removal is None.)"""
+    """A key's new state."""
 
     value: bytes
     """Compact UTF-8 JSON."""
     revision: int
     expires_at: float
+    owner: Owner | None = None
+
+
+class Removal(NamedTuple):
+    """A key is no more."""
+
+    revision: int
+    kind: Literal["deleted", "expired", "released"] = "deleted"
+
+
+class Outcome(NamedTuple):
+    """What became of a client's latest carried-out request."""
+
+    number: int
+    """Of the request."""
+    revision: int
+    """Of the store after it."""
+    fields: bytes = b""
+    """What the reply says besides `ok` and `revision`: JSON fields with no brace around them, such as `"value":7`.
+    `LOST` if there were some, and no room to keep them.
+    """
+
+
+class Clear(NamedTuple):
+    """All keys with a prefix are gone that have no later revision, though the file still has entries of some.
+
+    Whoever puts such a key again before its removal was written down writes that first, in the same commit.
+    """
+
+    prefix: str
+    revision: int
 
 
 class Commit(NamedTuple):
@@ -38,9 +77,16 @@ class Commit(NamedTuple):
 
     revision: int
     """The store's revision once it is applied."""
-    changes: dict[str, Put | None]
-    outcomes: dict[str, tuple[int, int]]
-    """Client → number and revision of its latest carried-out request."""
+    time: float
+    """When it was decided, in Unix seconds; `NEVER` if it lacks changes, so that the history begins behind it."""
+    changes: list[tuple[str, Put | Removal]]
+    """In their order. A key may come more than once; the last counts."""
+    outcomes: dict[str, Outcome]
+    """By client."""
+    clear: Clear | None = None
+    """A removal that this commit decides and later commits write down, key by key."""
+    cleared: int | None = None
+    """The revision of such a removal, all of whose keys are written down with this commit."""
 
 
 class DiskJob(NamedTuple):
@@ -52,15 +98,25 @@ class DiskJob(NamedTuple):
 
 
 Compaction = Generator[DiskJob | None, None, None]
+History = Generator[Event | None, None, None]
 
 
 class Engine(Protocol):
     """Keeps entries and makes commits durable, one at a time: `stage`, then `write`, then `apply`."""
 
+    path: Path
     revision: int
     """Of the last applied commit."""
-    outcomes: dict[str, tuple[int, int]]
-    """As they stood when the engine was opened."""
+    outcomes: dict[str, Outcome]
+    """By client, as they stood when the engine was opened; the latest client last."""
+    clears: list[Clear]
+    """Those that are not `cleared` as of the last `apply`."""
+    dropped: list[tuple[str, Entry]]
+    """What a compaction has dropped because it had expired; whoever takes note of it empties the list. The values can
+    be read until the next step of the compaction.
+    """
+    history_from: int
+    """`history` can tell the events after this revision."""
 
     def __len__(self) -> int: ...
 
@@ -80,12 +136,39 @@ class Engine(Protocol):
         """Yield `expires_at` and key of every entry that has one."""
         ...
 
-    def cost(self, changes: dict[str, Put | None], client: str | None) -> int:
-        """Return an upper bound of the bytes that an operation adds to a commit; `client` is whose outcome it adds."""
+    def keys(self) -> list[str]:
+        """Return the keys of all entries, in no order."""
+        ...
+
+    def owners(self) -> Iterator[tuple[str, Owner]]:
+        """Yield key and owner of every entry that has one."""
+        ...
+
+    def cost(
+        self,
+        changes: list[tuple[str, Put | Removal]],
+        client: str | None,
+        fields: bytes = b"",
+        clear: Clear | None = None,
+    ) -> int:
+        """Return an upper bound of the bytes that an operation adds to a commit.
+
+        `client` is whose outcome it adds, `fields` are that outcome's.
+        """
         ...
 
     def room(self, *, removing: bool) -> int:
         """Return how many bytes of changes still fit; `removing` opens the part that is kept for removals."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes of the medium, those kept for the next commits included."""
+        ...
+
+    @property
+    def live_bytes(self) -> int:
+        """Bytes that hold live entries."""
         ...
 
     @property
@@ -116,11 +199,26 @@ class Engine(Protocol):
         """Make durable what was written. Raises `EngineFailure`."""
         ...
 
-    def compact(self, now: float, outcomes: dict[str, tuple[int, int]]) -> Compaction:
+    def compact(self, now: float, outcomes: dict[str, Outcome], keys: Iterable[str] | None = None) -> Compaction:
         """Free what is superseded, removed, or expired at `now`; remember `outcomes` instead of those so far.
+
+        Where those do not all fit, the fields of the earlier ones become `LOST`, then the earlier ones go. `keys`, all
+        that there are, gives the order in which entries are written; without it, or if it is short, that is theirs in
+        the index.
 
         A generator of short steps for the owner's thread. Where it yields a `DiskJob`, that is run, in whatever
         thread, before the next step; where it fails, its exception is thrown in. Closing the generator gives up.
+        """
+        ...
+
+    def history(self, after: int) -> History:
+        """Yield the events of revisions above `after`, in their order, up to the last commit at the first step.
+
+        Of a clear that is not `cleared` yet, those keys are told that are written down by then.
+
+        A generator of short steps for the owner's thread, with None between them. Commits and compactions may come
+        meanwhile. Raises `RevisionGoneError` at the first step if `after` is below `history_from`, and
+        `StoreCorruptError` if another program interfered with the medium.
         """
         ...
 

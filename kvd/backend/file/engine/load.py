@@ -1,6 +1,5 @@
 """Opening a data file: every commit verified, the index built, a torn tail cut."""
 
-import json
 import logging
 import os
 import struct
@@ -9,15 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kvclient.contract.errors import StoreCorruptError
+from kvd.backend.file.engine.footnote import NO_FOOTNOTE, Footnote, read_footnote
 from kvd.backend.file.engine.format import CLOSING, HEADER, Row, rows
 from kvd.backend.file.engine.index import Index
+from kvd.backend.file.engine.interface import Clear, Outcome
+from kvd.backend.file.engine.outcomes import Outcomes
 from kvd.backend.file.engine.scan import Damage, commits, damage_at, has_header
 from kvd.backend.file.engine.snapshot import close_at
 
 log = logging.getLogger(__name__)
-
-# Outcomes are collected unparsed; of more clients than this, those that were heard of last.
-_MOST_OUTCOMES = 8192
 
 Progress = Callable[[int, int], None]
 """Is called with the bytes that were read and those that there are."""
@@ -30,8 +29,12 @@ class Loaded(NamedTuple):
     end: int
     """Offset behind the last commit."""
     revision: int
-    outcomes: dict[str, tuple[int, int]]
-    """Client → number and revision of its latest request, the latest client last."""
+    outcomes: dict[str, Outcome]
+    """By client, the latest client last."""
+    clears: list[Clear]
+    """Those whose keys are not all written down."""
+    history_from: int
+    """The revision from which on all changes can be told: that of the last commit without a time."""
 
 
 def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
@@ -40,27 +43,41 @@ def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
         raise _corrupt(path, Damage(0, len(HEADER), 1, False, []))
     size = os.fstat(fd).st_size
     end, revision = len(HEADER), 0
+    history_from = 0
     outcomes = Outcomes()
+    clears: list[Clear] = []
 
     def verified() -> Iterator[Row]:
-        nonlocal end, revision
+        nonlocal end, revision, history_from
         told = end
         for commit in commits(fd, end, size):
-            yield from rows(commit)
+            stop = yield from rows(commit)
+            footnote = NO_FOOTNOTE
+            if stop + 1 < len(commit.body) and (found := read_footnote(commit.body, stop)):
+                footnote = found
+                note_clears(clears, footnote)
             if commit.ids is not None:
-                outcomes.add(commit.ids)
+                outcomes.add(commit.ids, footnote.results)
             end, revision = commit.stop, commit.revision
+            if commit.time is None:
+                history_from = revision
             if end - told >= _PROGRESS_BYTES:
                 told = end
                 progress(end, size)
 
     try:
         index.fill(verified())
-    except (ValueError, OverflowError, struct.error) as error:
+    except (ValueError, OverflowError, RecursionError, struct.error) as error:
         raise StoreCorruptError(
             f"The data file {path} has entries behind byte {end} that cannot be read, though their checksum is right: "
             f"{error}. Another program wrote them. Nothing was changed."
         ) from None
+    _mend_end(fd, path, end, size, revision)
+    return Loaded(end, revision, outcomes.parsed(), clears, history_from)
+
+
+def _mend_end(fd: int, path: Path, end: int, size: int, revision: int) -> None:
+    """Cut a torn tail behind the last commit, which ended at `end` with `revision`; close what is not closed."""
     if damage := damage_at(fd, end, size, revision):
         if not damage.torn:
             raise _corrupt(path, damage)
@@ -74,7 +91,14 @@ def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
     if damage or os.pread(fd, len(CLOSING), size - len(CLOSING)) != CLOSING:
         close_at(fd, end, size)
         os.fsync(fd)
-    return Loaded(end, revision, outcomes.parsed())
+
+
+def note_clears(clears: list[Clear], footnote: Footnote) -> None:
+    """Bring `clears`, those that are not cleared yet, up to date with a commit's footnote."""
+    if footnote.clear is not None and footnote.clear not in clears:
+        clears.append(footnote.clear)
+    if footnote.cleared is not None:
+        clears[:] = [clear for clear in clears if clear.revision != footnote.cleared]
 
 
 def _corrupt(path: Path, damage: Damage) -> StoreCorruptError:
@@ -84,33 +108,3 @@ def _corrupt(path: Path, damage: Damage) -> StoreCorruptError:
         "If it was edited by hand, pass it through jq: what that writes is taken over as it is.",
         damage.keys,
     )
-
-
-class Outcomes:
-    """The latest `ids` of each client. Parsing a million of them would take seconds, so most are only sorted out."""
-
-    def __init__(self) -> None:
-        self._latest: dict[bytes, bytes] = {}
-
-    def add(self, ids: bytes) -> None:
-        """Take note of a commit's `ids`."""
-        if b"]," in ids:
-            for client, outcome in json.loads(ids).items():
-                self._set(json.dumps(client, ensure_ascii=False).encode(), b"%d,%d" % tuple(outcome))
-        else:
-            client, _, outcome = ids[1:-2].rpartition(b":[")
-            self._set(client, outcome)
-
-    def _set(self, client: bytes, outcome: bytes) -> None:
-        self._latest.pop(client, None)
-        self._latest[client] = outcome
-        if len(self._latest) > 2 * _MOST_OUTCOMES:
-            self._latest = dict(list(self._latest.items())[-_MOST_OUTCOMES:])
-
-    def parsed(self) -> dict[str, tuple[int, int]]:
-        """Return them as `Loaded.outcomes` has them."""
-        found = {}
-        for client, outcome in self._latest.items():
-            number, _, revision = outcome.partition(b",")
-            found[json.loads(client)] = (int(number), int(revision))
-        return found

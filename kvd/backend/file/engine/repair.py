@@ -11,10 +11,12 @@ from typing import NamedTuple
 from kvclient.contract.errors import StoreCorruptError
 from kvd.backend.file.engine.check import Report, examine
 from kvd.backend.file.engine.conversion import keep
+from kvd.backend.file.engine.footnote import NO_FOOTNOTE, read_footnote
 from kvd.backend.file.engine.format import Found, rows
 from kvd.backend.file.engine.index import Index
-from kvd.backend.file.engine.interface import Put
-from kvd.backend.file.engine.load import Outcomes
+from kvd.backend.file.engine.interface import Clear, Put
+from kvd.backend.file.engine.load import note_clears
+from kvd.backend.file.engine.outcomes import Outcomes
 from kvd.backend.file.engine.scan import walk
 from kvd.backend.file.engine.snapshot import Snapshot
 from kvd.lock import Lock
@@ -54,9 +56,10 @@ def repair(path: Path) -> Repaired:
 
 def _rewrite(fd: int, path: Path, report: Report) -> Path:
     index, outcomes = Index(), Outcomes()
+    clears: list[Clear] = []
     for found in walk(fd, report.size):
         if isinstance(found, Found):
-            _take(found, index, outcomes)
+            _take(found, index, outcomes, clears)
     temporary = path.with_name(f"{path.name}.compacting")
     temporary.unlink(missing_ok=True)
     snapshot = Snapshot(temporary, report.revision)
@@ -68,8 +71,8 @@ def _rewrite(fd: int, path: Path, report: Report) -> Path:
             value = os.pread(fd, entry.length, entry.address)
             if len(value) != entry.length:
                 raise StoreCorruptError(f"The data file {path} was cut while it was being repaired.")
-            snapshot.add(key, Put(value, entry.revision, entry.expires_at))
-        snapshot.finish(outcomes.parsed())
+            snapshot.add(key, Put(value, entry.revision, entry.expires_at, index.owner(key)))
+        snapshot.finish(outcomes.parsed(), clears)
         snapshot.close_object()
         kept = keep(path, "damaged")
         snapshot.publish(path)
@@ -78,7 +81,9 @@ def _rewrite(fd: int, path: Path, report: Report) -> Path:
     return kept
 
 
-def _take(commit: Found, index: Index, outcomes: Outcomes) -> None:
+def _take(commit: Found, index: Index, outcomes: Outcomes, clears: list[Clear]) -> None:
     index.fill(rows(commit))
+    footnote = read_footnote(commit.body) or NO_FOOTNOTE
+    note_clears(clears, footnote)
     if commit.ids is not None:
-        outcomes.add(commit.ids)
+        outcomes.add(commit.ids, footnote.results)

@@ -16,6 +16,7 @@ from kvclient.contract.errors import StoreCorruptError
 from kvd.backend.file.engine.format import (
     CLOSING,
     HEADER,
+    HEADERS,
     VERSION,
     Found,
     find_commit,
@@ -50,8 +51,11 @@ class Damage(NamedTuple):
         return f"{what} at byte {self.start} (line {self.line}), {self.stop - self.start} bytes{about}"
 
 
-def commits(fd: int, start: int, size: int) -> Iterator[Found]:
-    """Yield the whole commits from offset `start` on, up to the first bytes that are none."""
+def commits(fd: int, start: int, size: int, chunk: int = _CHUNK) -> Iterator[Found]:
+    """Yield the whole commits from offset `start` on, up to the first bytes that are none.
+
+    Reads `chunk` bytes at a time, or what a commit has.
+    """
     data, base, position = b"", start, 0
     while True:
         found = find_commit(data, position, base)
@@ -63,7 +67,10 @@ def commits(fd: int, start: int, size: int) -> Iterator[Found]:
         needed = position + _LONGEST_MARKER if found is None else found
         if needed <= len(data) or end >= size or (found is not None and base + found > size):
             return
-        data = data[position:] + os.pread(fd, min(max(_CHUNK, needed - len(data)), size - end), end)
+        more = os.pread(fd, min(max(chunk, needed - len(data)), size - end), end)
+        if not more:  # another program cut the file
+            return
+        data = data[position:] + more
         base, position = base + position, 0
 
 
@@ -94,8 +101,8 @@ def walk(fd: int, size: int, position: int = 0, revision: int = 0) -> Iterator[F
 
 
 def has_header(fd: int) -> bool:
-    """Tell whether the file begins as a data file does."""
-    return os.pread(fd, len(HEADER), 0) == HEADER
+    """Tell whether the file begins as a data file does, of any version that can be read."""
+    return os.pread(fd, len(HEADER), 0) in HEADERS
 
 
 def is_ours(fd: int, path: Path) -> bool:
@@ -104,10 +111,10 @@ def is_ours(fd: int, path: Path) -> bool:
     Raises `StoreCorruptError` if it is one in a format that a later version of this program writes.
     """
     version = header_version(os.pread(fd, 2 * len(HEADER), 0))
-    if version is not None and version != VERSION:
+    if version is not None and version not in HEADERS.values():
         raise StoreCorruptError(
             f"{path} is a data file in format {version}, which another version of kvd wrote; "
-            f"this one reads format {VERSION}."
+            f"this one reads formats up to {VERSION}."
         )
     return version is not None or _next_commit(fd, 0, os.fstat(fd).st_size) is not None
 

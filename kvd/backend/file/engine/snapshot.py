@@ -3,10 +3,12 @@
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from kvd.backend.file.engine.format import AFTER_VALUE, CLOSING, HEADER, encode_commit
-from kvd.backend.file.engine.interface import Commit, Put
+from kvd.backend.file.engine.interface import NEVER, Clear, Commit, Outcome, Put, Removal
+from kvd.backend.file.engine.outcomes import grouped
 
 # Entries share a commit up to this size: small enough that a bad disk block costs few of them, large enough that the
 # marker adds less than 1 %.
@@ -24,7 +26,7 @@ class Snapshot:
         self.path = path
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         self._revision = revision
-        self._changes: dict[str, Put | None] = {}
+        self._changes: list[tuple[str, Put | Removal]] = []
         self._group_bytes = 0
         self._buffer = [HEADER]
         self._written = 0
@@ -45,20 +47,22 @@ class Snapshot:
 
     def add(self, key: str, put: Put) -> None:
         """Add an entry. Keys must not repeat."""
-        self._changes[key] = put
+        self._changes.append((key, put))
         self._group_bytes += len(put.value) + len(key) + 64
         if self._group_bytes >= GROUP_BYTES:
-            self._close_group({})
+            self._close_group()
 
-    def _close_group(self, outcomes: dict[str, tuple[int, int]]) -> None:
-        encoded = encode_commit(Commit(self._revision, self._changes, outcomes), self.end, aligned=False)
+    def _close_group(self, outcomes: dict[str, Outcome] | None = None, clear: Clear | None = None) -> None:
+        commit = Commit(self._revision, NEVER, self._changes, outcomes or {}, clear)
+        encoded = encode_commit(commit, self.end, aligned=False, timed=False)
         self._buffer.append(encoded.data)
         self.placed += [
-            line_end - AFTER_VALUE - (0 if put is None else len(put.value))
-            for (line_end, _), put in zip(encoded.lines, self._changes.values(), strict=True)
+            line_end - AFTER_VALUE - len(put.value)
+            for (line_end, _), (_, put) in zip(encoded.lines, self._changes, strict=True)
+            if isinstance(put, Put)
         ]
         self.end += len(encoded.data)
-        self._changes = {}
+        self._changes = []
         self._group_bytes = 0
         if self.end - self._written >= _BUFFER_BYTES:
             self._flush()
@@ -69,9 +73,24 @@ class Snapshot:
         pwrite_all(self.fd, data, self._written)
         self._written += len(data)
 
-    def finish(self, outcomes: dict[str, tuple[int, int]]) -> None:
-        """Write all that was added, and a last commit with `outcomes`. The file has no closing brace yet."""
-        self._close_group(outcomes)
+    def remember(self, outcomes: dict[str, Outcome]) -> None:
+        """Write all that was added, and `outcomes`, to the file."""
+        if self._changes:
+            self._close_group()
+        if outcomes or self.end == len(HEADER):  # with nothing in it, there must be a commit to tell the revision
+            self._close_group(outcomes)
+        self._flush()
+
+    def finish(self, outcomes: dict[str, Outcome], clears: Iterable[Clear] = ()) -> None:
+        """Write all that was added, `outcomes` and `clears`. The file has no closing brace yet."""
+        for group in grouped(outcomes):
+            self.remember(group)
+        self.write_clears(clears)
+
+    def write_clears(self, clears: Iterable[Clear]) -> None:
+        """Write a commit for each clear that is not cleared yet."""
+        for clear in clears:
+            self._close_group(clear=clear)
         self._flush()
 
     def close_object(self) -> None:

@@ -3,43 +3,42 @@
 import heapq
 from collections.abc import Iterable
 
-from kvd.backend.file.engine.interface import NEVER, Entry
+from sortedcontainers import SortedDict
+
+from kvd.backend.file.engine.interface import NEVER, Entry, Put
+from kvd.backend.file.store.committed import Committed
+from kvd.backend.file.store.order import between
 
 # The heap may hold so many times more entries than there are keys that expire before it is made anew.
 _SLACK_FACTOR, _SLACK = 2, 1000
 
 
 class Expiry:
-    """The times at which keys expire.
+    """The times at which keys expire. Follows the commits.
 
     An entry of the heap may be stale, its key deleted or created anew; it is checked against the store when it is due.
+    Keys that are due and not swept yet are put into an order when somebody has to count them.
     """
 
     def __init__(self, expiring: Iterable[tuple[float, str]]) -> None:
         self._heap = list(expiring)
         heapq.heapify(self._heap)
         self._live = len(self._heap)
-        self._dropped_until = NEVER
+        self._overdue: SortedDict[str, float] = SortedDict()
 
     def __len__(self) -> int:
         """Return the number of keys that expire some day."""
         return self._live
 
-    def add(self, key: str, expires_at: float) -> None:
-        """Note a key that expires."""
-        heapq.heappush(self._heap, (expires_at, key))
-        self._live += 1
-
-    def discard(self) -> None:
-        """Note that one of the keys is gone or has another time; which one shows when it is due."""
-        self._live = max(0, self._live - 1)
-
-    def drop(self, until: float) -> None:
-        """Note that all keys are gone that had expired at `until`; how many shows when they are due.
-
-        One that was discarded before counts twice then. Too low a count is put right when the heap is made anew.
-        """
-        self._dropped_until = max(self._dropped_until, until)
+    def follow(self, committed: Committed) -> None:
+        """Take over what a commit changed."""
+        for key, old, new in committed.changes:
+            if old is not None and old.expires_at != NEVER:
+                self._live = max(0, self._live - 1)  # which one of the heap is stale now shows when it is due
+                self._overdue.pop(key, None)
+            if type(new) is Put and new.expires_at != NEVER:
+                heapq.heappush(self._heap, (new.expires_at, key))
+                self._live += 1
 
     def overgrown(self) -> bool:
         """Tell whether so much is stale that the heap should be made anew."""
@@ -47,14 +46,17 @@ class Expiry:
 
     def next(self) -> float | None:
         """Return the time of the next entry, stale or not; None if there is none."""
+        if self._overdue:
+            return next(iter(self._overdue.values()))
         return self._heap[0][0] if self._heap else None
 
     def due(self, now: float) -> tuple[float, str] | None:
         """Remove and return the next entry that is due at `now`, stale or not."""
+        if self._overdue:
+            key, expires_at = self._overdue.popitem()
+            return expires_at, key
         if not self._heap or self._heap[0][0] > now:
             return None
-        if self._heap[0][0] <= self._dropped_until:
-            self.discard()
         return heapq.heappop(self._heap)
 
     def put_back(self, entries: Iterable[tuple[float, str]]) -> None:
@@ -62,7 +64,21 @@ class Expiry:
         for entry in entries:
             heapq.heappush(self._heap, entry)
 
+    def note_overdue(self, key: str, expires_at: float) -> None:
+        """Take note of an entry that `due` gave and that is not stale, for `overdue`. It will be due again."""
+        self._overdue[key] = expires_at
 
-def is_expired(entry: Entry, now: float) -> bool:
-    """Tell whether an entry is invisible at `now`. It is from the instant `expires_at` on."""
-    return NEVER < entry.expires_at <= now
+    def next_unnoted(self, now: float) -> tuple[float, str] | None:
+        """Do as `due`, without those that are noted as overdue."""
+        if not self._heap or self._heap[0][0] > now:
+            return None
+        return heapq.heappop(self._heap)
+
+    def overdue(self, first: str, end: str | None) -> int:
+        """Return how many keys from `first` to before `end` (None: the last) are noted as overdue."""
+        return between(self._overdue, first, end)
+
+
+def is_expired(state: Entry | Put, now: float) -> bool:
+    """Tell whether a key is invisible at `now`. It is from the instant `expires_at` on."""
+    return state.expires_at != NEVER and state.expires_at <= now

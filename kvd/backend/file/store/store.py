@@ -11,32 +11,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from kvclient.contract.errors import (
-    BatchTooLargeError,
-    DataStoreError,
-    KeyExistsError,
-    KeyNotFoundError,
-    StoreFullError,
-)
-from kvclient.contract.rules import all_valid, check_key, check_ttl, check_value_size, summary
-from kvd.backend.file.engine.interface import NEVER, Commit, Compaction, Engine, Entry, Put
-from kvd.backend.file.store.expiry import Expiry, is_expired
-from kvd.backend.file.store.operations import Create, Delete, Operation, Sweep
-from kvd.backend.file.store.outcomes import Outcomes, Result, recall, split_id
+from kvclient.contract.errors import DataStoreError, StoreFullError
+from kvd.backend.asking import Asker
+from kvd.backend.file.engine.interface import Commit, Compaction, Engine, Outcome
+from kvd.backend.file.store.committed import Committed
+from kvd.backend.file.store.keys import Keys
+from kvd.backend.file.store.operations import CHANGES, FREES
+from kvd.backend.file.store.outcomes import Outcomes, Result, repeated, split_id
+from kvd.backend.file.store.view import View, WaitsError
+from kvd.limits import Limits
 
 # Where less than this is left for the records of what a sweep removes, a compaction does its work.
 _SWEEP_BYTES = 256
 # A compaction that failed, for want of room on the disk, say, is not tried again for so long.
 _FAILED_SECONDS = 10.0
+_UPKEEP = ("sweep", "release", "write_down", "forget")
 
 
-class Limits(NamedTuple):
-    """See the settings of the same names."""
+class Task(NamedTuple):
+    """An operation to be decided, and who asks for it (None: the store itself)."""
 
-    max_key_length: int = 32
-    max_value_bytes: int = 16384
-    max_batch: int = 1000
-    max_file_bytes: int = 1 << 30
+    asker: Asker | None
+    request: Any
+
+
+class CompactWhen(NamedTuple):
+    """When a compaction is worth its cost; the settings of the same names."""
+
     compact_share: float = 0.5
     compact_min_bytes: int = 16 << 20
 
@@ -45,243 +46,157 @@ class Limits(NamedTuple):
 class Group:
     """Operations decided together."""
 
+    view: View
     results: list[Result] = field(default_factory=list)
-    """Of the operations that were decided, in their order. The others wait for a compaction."""
-    changes: dict[str, Put | None] = field(default_factory=dict)
-    durable: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """Of the operations that were decided, in their order. The others wait; see `waits_for_clear`."""
+    durable: dict[str, Outcome] = field(default_factory=dict)
     heard: dict[str, tuple[int, Result]] = field(default_factory=dict)
-    swept: list[tuple[float, str]] = field(default_factory=list)
-    """What sweeps took from the keys that are due; `fail` puts it back."""
-    sweep_waits: bool = False
-    """Whether a sweep did nothing, for want of room: a compaction will drop what has expired."""
-    revision: int = 0
+    upkeep_waits: bool = False
+    """Whether upkeep did nothing, for want of room: a compaction will drop what has expired."""
+    waits_for_room: bool = False
+    """Whether the next operation waits for a compaction. Otherwise it waits for other upkeep."""
     cost: int = 0
-    expires: bool = False
-    """Whether anything in it has a TTL."""
     staged: Any = None
     """The engine's commit; None if nothing changes."""
 
-
-class _Waits(Exception):
-    """The operation does not fit now, and may once the group is written or the file compacted."""
+    @property
+    def time(self) -> float:
+        """When it was decided, in Unix seconds."""
+        return self.view.now
 
 
 class Store:
     """Keys and values with TTL, limits and revisions on an engine."""
 
-    def __init__(self, engine: Engine, limits: Limits, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        limits: Limits,
+        clock: Callable[[], float] = time.time,
+        compact_when: CompactWhen = CompactWhen(),  # noqa: B008  # immutable
+    ) -> None:
         """`clock` gives Unix seconds."""
-        self._engine = engine
-        self._limits = limits
+        self.engine = engine
+        self.limits = limits
+        self.keys = Keys(engine, limits, clock)
         self._clock = clock
-        self._expiry = Expiry(engine.expiring())
+        self._compact_when = compact_when
         self._outcomes = Outcomes(engine.outcomes)
         self._compact_from = 0.0
 
-    def __len__(self) -> int:
-        """Return the number of keys, expired ones that were not swept yet included."""
-        return len(self._engine)
-
-    def read(self, key: str) -> tuple[bytes, Entry]:
-        """Return a key's value as JSON, and its entry. Raises `KeyNotFoundError`, or the error of an invalid key."""
-        entry = self._engine.find(key)
-        if entry is None or is_expired(entry, self._clock()):
-            raise self._not_found(key)
-        return self._engine.read(entry), entry
-
-    def _not_found(self, key: str) -> DataStoreError:
-        try:
-            check_key(key, self._limits.max_key_length)
-        except DataStoreError as error:
-            return error
-        return KeyNotFoundError(f"Key {key!r} does not exist, or has expired.", [key])
-
     # Changes.
 
-    def decide(self, operations: Sequence[Operation]) -> Group:
-        """Decide operations in their order, up to the first that has to wait for a compaction (see `Group.results`)."""
-        group = Group(revision=self._engine.revision)
-        now = self._clock()
-        for operation in operations:
+    def decide(self, tasks: Sequence[Task]) -> Group:
+        """Decide operations in their order, up to the first that has to wait (see `Group.results`)."""
+        view = View(self.keys, self._clock())
+        group = Group(view)
+        for asker, request in tasks:
+            view.asker = asker
             try:
-                group.results.append(self._decide_once(operation, group, now))
-            except _Waits:
+                group.results.append(self._decide_once(request, group))
+            except WaitsError:
                 break
             except DataStoreError as error:
                 # It may be remembered for long, and its traceback would keep all of this call alive.
                 group.results.append(error.with_traceback(None))
-        if group.revision != self._engine.revision:
-            group.staged = self._engine.stage(Commit(group.revision, group.changes, group.durable))
+        if view.revision != self.engine.revision or view.cleared is not None:
+            group.staged = self.engine.stage(
+                Commit(view.revision, view.written_at, view.written(), group.durable, view.clear, view.cleared)
+            )
         return group
 
-    def _decide_once(self, operation: Operation, group: Group, now: float) -> Result:
+    def _decide_once(self, request: Any, group: Group) -> Result:
         """Decide an operation, unless it is the repetition of one that was decided already."""
-        if operation.id is None:
-            return self._decide(operation, group, now, None)
-        client, number = split_id(operation.id)
-        outcome = recall(group.heard.get(client) or self._outcomes.latest(client), client, number)
+        if request.id is None:
+            return self._decide(request, group, None, -1)
+        client, number = split_id(request.id)
+        if client in group.heard:
+            outcome = repeated(group.heard[client], client, number)
+        else:
+            outcome = self._outcomes.recall(client, number)
         if outcome is not None:
             return outcome
         try:
-            revision = self._decide(operation, group, now, client)
+            result = self._decide(request, group, client, number)
         except DataStoreError as error:
             group.heard[client] = (number, error)
             raise
-        group.heard[client] = group.durable[client] = (number, revision)
-        return revision
+        group.heard[client] = (number, result)
+        return result
 
-    def recall(self, operation: Operation) -> Result | None:
+    def recall(self, request: Any) -> Result | None:
         """Return what became of an operation that repeats one of a finished group; None if it is new."""
-        if operation.id is None:
-            return None
-        client, number = split_id(operation.id)
-        return recall(self._outcomes.latest(client), client, number)
+        return None if request.id is None else self._outcomes.recall(*split_id(request.id))
 
-    def _decide(self, operation: Operation, group: Group, now: float, client: str | None) -> int:
-        match operation:
-            case Create():
-                changes = self._create(operation, group, now)
-            case Delete():
-                changes = self._delete(operation, group, now)
-            case Sweep():
-                changes = self._sweep(operation, group, now)
-        if changes:
-            cost = self._engine.cost(changes, client)
-            try:
-                self._check_room(cost, group, now, removing=not isinstance(operation, Create))
-            except (_Waits, StoreFullError):
-                if not isinstance(operation, Sweep):
-                    raise
-                self.fail(group)
-                group.swept.clear()
-                group.sweep_waits = True
-                return group.revision
-            group.cost += cost
-            group.changes.update(changes)
-            group.revision += 1
-        return group.revision
+    def _decide(self, request: Any, group: Group, client: str | None, number: int) -> Outcome:
+        view, op = group.view, request.op
+        mark = view.mark()
+        try:
+            fields = CHANGES[op](view, request)
+            if view.revision != mark[1]:
+                cost = self.engine.cost(view.changes[mark[0] :], client, fields if client else b"", view.clear)
+                self._check_room(cost, group, removing=op in FREES)
+                group.cost += cost
+        except (WaitsError, DataStoreError) as refused:
+            view.back_to(mark)
+            if op not in _UPKEEP or not isinstance(refused, WaitsError | StoreFullError):
+                raise
+            self._put_back(group)
+            group.upkeep_waits = True
+            fields = b""
+        outcome = Outcome(number, view.revision, fields)
+        if client is not None and view.revision != mark[1]:
+            group.durable[client] = outcome
+        return outcome
 
-    def _create(self, operation: Create, group: Group, now: float) -> dict[str, Put | None]:
-        ttl = check_ttl(operation.ttl)
-        if len(operation.items) > self._limits.max_batch:
-            raise BatchTooLargeError(
-                f"The batch has {len(operation.items)} operations; "
-                f"the limit is {self._limits.max_batch} (setting max_batch)."
-            )
-        self._check_items(operation.items, group, now)
-        expires_at = NEVER if ttl is None else now + ttl
-        group.expires = group.expires or ttl is not None
-        revision = group.revision + 1
-        changes: dict[str, Put | None] = {}
-        for key, value in operation.items.items():
-            changes[key] = Put(value, revision, expires_at)
-        return changes
-
-    def _check_items(self, items: dict[str, bytes], group: Group, now: float) -> None:
-        """Raise one error that names every key that stands in the way."""
-        limits = self._limits
-        if (
-            len(items) > 1  # of one, the loop is faster
-            and all_valid(items, limits.max_key_length)
-            and max(map(len, items.values())) <= limits.max_value_bytes
-            and group.changes.keys().isdisjoint(items)
-            and not self._engine.holds_any(items)
-        ):
-            return
-        problems: list[DataStoreError] = []
-        for key, value in items.items():
-            try:
-                check_key(key, limits.max_key_length)
-                check_value_size(len(value), key, limits.max_value_bytes)
-                if self._exists(key, group, now):
-                    raise KeyExistsError(f"Key {key!r} exists.", [key])
-            except DataStoreError as error:
-                problems.append(error)
-        if problems:
-            raise summary(problems)
-
-    def _delete(self, operation: Delete, group: Group, now: float) -> dict[str, Put | None]:
-        if not self._exists(operation.key, group, now):
-            raise self._not_found(operation.key)
-        return {operation.key: None}
-
-    def _sweep(self, operation: Sweep, group: Group, now: float) -> dict[str, Put | None]:
-        changes: dict[str, Put | None] = {}
-        for _ in range(2 * operation.most):  # many may be stale
-            if len(changes) == operation.most or (due := self._expiry.due(now)) is None:
-                break
-            expires_at, key = due
-            entry = self._engine.find(key)
-            if entry is not None and entry.expires_at == expires_at:
-                group.swept.append(due)
-                if key not in group.changes:
-                    changes[key] = None
-        return changes
-
-    def _exists(self, key: str, group: Group, now: float) -> bool:
-        if key in group.changes:
-            return group.changes[key] is not None
-        entry = self._engine.find(key)
-        return entry is not None and not is_expired(entry, now)
-
-    def _check_room(self, cost: int, group: Group, now: float, *, removing: bool) -> None:
+    def _check_room(self, cost: int, group: Group, *, removing: bool) -> None:
         needed = group.cost + cost
-        room = self._engine.room(removing=removing)
+        room = self.engine.room(removing=removing)
         if needed <= room:
             return
         if group.cost:
-            raise _Waits
-        if needed <= room + self._engine.reclaimable or self._has_expired(now):
+            raise WaitsError
+        if needed <= room + self.engine.reclaimable or self.keys.has_expired(group.time):
             if self.compaction_failed:
                 raise StoreFullError("The data file is full, and could not be compacted. Nothing was changed.")
-            raise _Waits
+            group.waits_for_room = True
+            raise WaitsError
         raise StoreFullError(
-            f"The data file would pass its limit of {self._limits.max_file_bytes} bytes (setting max_file_bytes), "
+            f"The data file would pass its limit of {self.limits.max_file_bytes} bytes (setting max_file_bytes), "
             "also without what is expired and deleted. Nothing was changed."
         )
-
-    def _has_expired(self, now: float) -> bool:
-        """Tell whether a compaction would free an expired key."""
-        while (due := self._expiry.due(now)) is not None:
-            entry = self._engine.find(due[1])
-            if entry is not None and entry.expires_at == due[0]:
-                self._expiry.put_back([due])
-                return True
-        return False
 
     def write(self, group: Group) -> None:
         """Write the group's commit, if it has one. Raises the errors of `Engine.write`; then call `fail`."""
         if group.staged is not None:
-            self._engine.write(group.staged)
+            self.engine.write(group.staged)
 
-    def finish(self, group: Group) -> None:
-        """Make the written group visible."""
-        if self._expiry or group.expires:
-            self._note_expiry(group.changes)
+    def finish(self, group: Group) -> Committed | None:
+        """Make the written group visible, and return what it changed."""
+        committed = None
+        view = group.view
         if group.staged is not None:
-            self._engine.apply(group.staged)
+            committed = Committed(view.revision, view.now, self.keys.changes(view.changes))
+            self.engine.apply(group.staged)
+            self.keys.follow(committed)
+            self.keys.clears.follow(view.clear, view.reached, view.cleared)
         for client, (number, result) in group.heard.items():
             self._outcomes.add(client, number, result)
-        if self._expiry.overgrown():
-            self._expiry = Expiry(self._engine.expiring())
-
-    def _note_expiry(self, changes: dict[str, Put | None]) -> None:
-        for key, put in changes.items():
-            before = self._engine.find(key)
-            if before is not None and before.expires_at != NEVER:
-                self._expiry.discard()
-            if put is not None and put.expires_at != NEVER:
-                self._expiry.add(key, put.expires_at)
+        return committed
 
     def fail(self, group: Group) -> None:
         """Forget a group whose `write` failed. Its operations may be decided again."""
-        self._expiry.put_back(group.swept)
+        self._put_back(group)
+
+    def _put_back(self, group: Group) -> None:
+        self.keys.expiry.put_back(group.view.swept)
+        group.view.swept.clear()
 
     # Upkeep.
 
     def next_expiry(self) -> float | None:
         """Return when a key may expire next, in Unix seconds: time for a `Sweep`."""
-        return self._expiry.next()
+        return self.keys.expiry.next()
 
     @property
     def compaction_failed(self) -> bool:
@@ -292,13 +207,14 @@ class Store:
         """Tell whether so much of the file is dead, or so little of it free, that a compaction is worth its cost."""
         if self.compaction_failed:
             return False
-        dead = self._engine.reclaimable
-        if dead >= self._limits.compact_min_bytes and dead >= self._limits.compact_share * self._engine.used_bytes:
+        engine, when = self.engine, self._compact_when
+        dead = engine.reclaimable
+        if dead >= when.compact_min_bytes and dead >= when.compact_share * engine.used_bytes:
             return True
-        if self._expiry.next() is not None and self._engine.room(removing=True) < _SWEEP_BYTES:
-            return self._has_expired(self._clock())
+        if self.keys.expiry.next() is not None and engine.room(removing=True) < _SWEEP_BYTES:
+            return self.keys.has_expired(self._clock())
         # Nearly full: before nothing fits any more, because then writers have to wait until the compaction is done.
-        limit, room = self._limits.max_file_bytes, self._engine.room(removing=False)
+        limit, room = self.limits.max_file_bytes, engine.room(removing=False)
         return room < limit // 10 and dead > max(room, limit // 100)
 
     def compact(self) -> Compaction:
@@ -307,10 +223,21 @@ class Store:
         After one that failed none is due for a while, and what needs the room is refused.
         """
         # A generator of its own: what is committed before the first step has its outcome carried over, too.
-        now = self._clock()
+        steps = self.engine.compact(self._clock(), self._outcomes.durable(), list(self.keys.order))
+        failure: BaseException | None = None
         try:
-            yield from self._engine.compact(now, self._outcomes.durable())
+            while True:
+                job = next(steps) if failure is None else steps.throw(failure)
+                failure = None
+                self.keys.note_dropped(self.engine.dropped)
+                try:
+                    yield job
+                except Exception as error:  # noqa: BLE001  # of the job, for the engine to handle
+                    failure = error
+        except StopIteration:
+            self.keys.note_dropped(self.engine.dropped)
         except Exception:
             self._compact_from = time.monotonic() + _FAILED_SECONDS
             raise
-        self._expiry.drop(now)
+        finally:
+            steps.close()

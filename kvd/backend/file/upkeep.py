@@ -1,13 +1,16 @@
-"""What the loop does beside serving: compaction, syncing in intervals, watching the file."""
+"""What is done beside commits: compaction, syncing in intervals, watching the file, and the store's chores."""
 
 import logging
 import time
 from collections.abc import Callable
 
 from kvclient.contract.errors import DataStoreError, StoreCorruptError
+from kvd.backend.file.chores import Chores
+from kvd.backend.file.committer import Committer
 from kvd.backend.file.engine.interface import Compaction, DiskJob, Engine, EngineFailure
+from kvd.backend.file.health import Health
 from kvd.backend.file.store.store import Store
-from kvd.server.worker import Worker
+from kvd.worker import Worker
 
 log = logging.getLogger(__name__)
 
@@ -18,15 +21,24 @@ _LOOK_SECONDS = 0.5
 
 
 class Upkeep:
-    """Steps of upkeep, each short. The loop calls `look` and `step` when it is time for them."""
+    """Steps of upkeep, each short. The loop calls `look`, `queue` and `step` when it is time for them."""
 
     def __init__(
-        self, store: Store, engine: Engine, worker: Worker, *, sync_in_intervals: bool, beat: Callable[[], None]
+        self,
+        store: Store,
+        committer: Committer,
+        health: Health,
+        worker: Worker,
+        *,
+        sync_in_intervals: bool,
+        beat: Callable[[], None],
     ) -> None:
         """`beat` is called in every `look`: for the watchdog, the loop's own sign of life."""
         self._beat = beat
         self._store = store
-        self._engine = engine
+        self._engine: Engine = store.engine
+        self._chores = Chores(store, committer)
+        self._health = health
         self._worker = worker
         self._sync_in_intervals = sync_in_intervals
         self._next_sync = self._next_look = time.monotonic()
@@ -34,10 +46,8 @@ class Upkeep:
         self._job: DiskJob | None = None
         self._job_running = False
         self._syncing = False
-        self.failure: EngineFailure | None = None
-        """Why the daemon has to end."""
-        self.interference: StoreCorruptError | None = None
-        """Why nothing may be written any more."""
+        self.compactions = 0
+        """How many were completed."""
 
     @property
     def compacting(self) -> bool:
@@ -45,20 +55,26 @@ class Upkeep:
         return self._compaction is not None
 
     @property
-    def due_at(self) -> float:
-        """When something is to be done, on the monotonic clock; in the past if that is now."""
-        waits_for_loop = self._compaction is not None and not self._job_running
-        return 0.0 if waits_for_loop else self._next_look
-
-    @property
     def wants_commits_held(self) -> bool:
         """Whether no commit may be started, because a step has to be alone."""
         return self._job is not None and self._job.alone
 
+    def timeout(self) -> float:
+        """Return in how many seconds something is to be done."""
+        if self._compaction is not None and not self._job_running:
+            return 0.0
+        look = max(0.0, self._next_look - time.monotonic())
+        chores = self._chores.timeout()
+        return look if chores is None else min(look, chores)
+
     def start_compaction(self) -> None:
         """Start a compaction if none is under way, and the file may be written."""
-        if self._compaction is None and self.interference is None:
+        if self._compaction is None and self._health.refusing is None:
             self._compaction = self._store.compact()
+
+    def queue(self) -> None:
+        """Queue the chores that are due."""
+        self._chores.queue()
 
     def look(self, *, committing: bool) -> None:
         """See whether all is well and what should be done, if it is time for that.
@@ -71,7 +87,8 @@ class Upkeep:
         self._next_look = now + _LOOK_SECONDS
         self._beat()
         if not committing and not self.wants_commits_held:
-            self._verify()
+            self._health.verify()
+            self._stop_if_refusing()
         if self._sync_in_intervals and now >= self._next_sync and not self._syncing:
             self._next_sync = now + _SYNC_SECONDS
             self._syncing = True
@@ -83,27 +100,9 @@ class Upkeep:
         self._syncing = False
         self._note(error)
 
-    def _verify(self) -> None:
-        if self.interference is None:
-            try:
-                self._engine.verify()
-            except StoreCorruptError as error:
-                self.interfered(error)
-
-    def interfered(self, error: StoreCorruptError) -> None:
-        """Stop all writing, because another program changed the file, and save once what is known of it."""
-        if self.interference is not None:
-            return
-        log.error("%s", error)
-        if self._compaction is not None and not self._job_running:
+    def _stop_if_refusing(self) -> None:
+        if self._health.refusing is not None and not self._job_running:
             self._end_compaction()
-        try:
-            saved = f"What the daemon held is saved in {self._engine.rescue(self._beat)}."
-        except Exception as failure:
-            log.exception("the rescue failed")
-            saved = f"What the daemon holds could not be saved: {failure}."
-        self.interference = StoreCorruptError(f"{error} {saved} Put the right file in place and restart the daemon.")
-        log.error("%s", self.interference)
 
     def step(self, *, committing: bool) -> None:
         """Go a step further with a compaction that is under way."""
@@ -125,10 +124,11 @@ class Upkeep:
             self._job = self._compaction.throw(error) if error is not None else next(self._compaction)
         except StopIteration:
             self._end_compaction()
+            self.compactions += 1
         except StoreCorruptError as failure:
             self._end_compaction()
-            self.interfered(failure)
-        except (OSError, DataStoreError, EngineFailure) as failure:
+            self._health.interfered(failure)
+        except (OSError, DataStoreError, EngineFailure, MemoryError) as failure:
             self._end_compaction()
             log.warning("the compaction was given up: %s", failure)
             self._note(failure)
@@ -140,7 +140,7 @@ class Upkeep:
 
     def _note(self, error: BaseException | None) -> None:
         if isinstance(error, EngineFailure):
-            self.failure = error
+            self._health.failure = error
 
     def close(self) -> None:
         """Give up a compaction that is under way. Its worker must have ended."""

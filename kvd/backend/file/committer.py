@@ -1,0 +1,188 @@
+"""The one way to the disk: changes wait in a queue, become groups, are written, and are answered.
+
+For the daemon's loop and for `LocalDataStore` alike: `begin` decides a group, `write` waits for the disk in whatever
+thread, `end` answers. The rules for a full file, an interfering program and a failing disk are kept here:
+
+- Removals that fit are carried out, also where something else in the queue does not fit, and where the disk is full.
+- What another program did to the file refuses all changes; what the disk failed at ends the daemon.
+- What was carried out before, and is only asked again, is answered so even then.
+"""
+
+import bisect
+import itertools
+import logging
+import time
+from typing import Any, NamedTuple
+
+from kvclient.contract.errors import DataStoreError, StoreFullError
+from kvd.backend.asking import Asker
+from kvd.backend.file.health import Health
+from kvd.backend.file.store.committed import Committed
+from kvd.backend.file.store.operations import FREES
+from kvd.backend.file.store.outcomes import Result
+from kvd.backend.file.store.replies import changed
+from kvd.backend.file.store.store import Group, Store, Task
+
+log = logging.getLogger(__name__)
+
+_GROUP, _GROUP_BYTES = 256, 4 << 20
+"""Operations in a group, and bytes of their requests, if they are more than one: so many share a commit."""
+
+
+class Member(NamedTuple):
+    """A change that waits."""
+
+    asker: Asker | None
+    """None for the store's own upkeep."""
+    request: Any
+    size: int
+    """Bytes that it takes."""
+
+
+class Committer:
+    """The queue of changes, and the group that is under way."""
+
+    def __init__(self, store: Store, health: Health) -> None:
+        self._store = store
+        self._health = health
+        self._queue: list[Member] = []
+        self._members: list[Member] = []
+        self._upkeep: set[str] = set()
+        self.group: Group | None = None
+        """The group under way."""
+        self.queued_bytes = 0
+        self.needs_room = False
+        """Whether what is first in the queue waits for a compaction."""
+        self.upkeep_waits = False
+        """Whether the last upkeep found no room."""
+        self.write_seconds = 0.0
+        """How long the last write took."""
+        self._commits = self._committed = 0
+        self._total_seconds = 0.0
+
+    def __len__(self) -> int:
+        """Return how many changes wait."""
+        return len(self._queue)
+
+    def add(self, asker: Asker | None, request: Any, size: int) -> None:
+        """Queue a change."""
+        self._queue.append(Member(asker, request, size))
+        self.queued_bytes += size
+
+    def add_upkeep(self, request: Any) -> None:
+        """Queue the store's own upkeep before all else, unless some of its kind is queued or under way."""
+        if request.op not in self._upkeep:
+            self._upkeep.add(request.op)
+            self._queue.insert(0, Member(None, request, 0))
+
+    def has_upkeep(self, op: str) -> bool:
+        """Tell whether upkeep of a kind is queued or under way."""
+        return op in self._upkeep
+
+    def members(self) -> list[Member]:
+        """Return the members of the group under way."""
+        return self._members
+
+    def begin(self) -> Group | None:
+        """Make what is queued the next group. None if there is nothing, or what is first has to wait."""
+        if self._health.refusing is not None:
+            self._refuse(self._take(len(self._queue)), self._health.refusing)
+            return None
+        if not self._queue:
+            return None
+        self.needs_room = False
+        group = self._store.decide([Task(member.asker, member.request) for member in self._next()])
+        if not group.results:
+            self.needs_room = group.waits_for_room
+            return None
+        self.group, self._members = group, self._take(len(group.results))
+        return group
+
+    def write(self, group: Group) -> None:
+        """Write the group's commit. Raises what `end` has to be told."""
+        started = time.monotonic()
+        try:
+            self._store.write(group)
+        finally:
+            self.write_seconds = time.monotonic() - started
+
+    def end(self, error: BaseException | None) -> Committed | None:
+        """Answer the members of the group that was written, or that `error` kept from it."""
+        group, members = self.group, self._members
+        assert group is not None
+        self.group, self._members = None, []
+        self.upkeep_waits = group.upkeep_waits
+        for member in members:
+            if member.asker is None:
+                self._upkeep.discard(member.request.op)
+        if error is not None:
+            self._store.fail(group)
+            self.upkeep_waits = True
+            if isinstance(error, StoreFullError):
+                log.warning("%s", error)
+                members = self._requeue_removals(members)
+            self._refuse(members, self._health.judge(error))
+            return None
+        if group.staged is not None:
+            self._commits += 1
+            self._committed += len(members)
+            self._total_seconds += self.write_seconds
+        for member, result in zip(members, group.results, strict=True):
+            if member.asker is None:
+                continue
+            if isinstance(result, DataStoreError):
+                member.asker.refuse(result)
+            else:
+                member.asker.reply(changed(result))
+        # Before anything else is received, and while the clients wake up.
+        return self._store.finish(group)
+
+    def statistics(self) -> dict[str, Any]:
+        """Return what was committed, and how long the disk took for it."""
+        return {
+            "commits": self._commits,
+            "committed": self._committed,
+            "sync_seconds": round(self._total_seconds, 6),
+        }
+
+    def refuse_all(self, error: DataStoreError) -> None:
+        """Refuse everything that is queued."""
+        self._refuse(self._take(len(self._queue)), error)
+
+    def _requeue_removals(self, members: list[Member]) -> list[Member]:
+        """Put the removals of a group that did not fit first in the queue: alone they may. Return the others."""
+        removals = [member for member in members if member.request.op in FREES]
+        if len(removals) == len(members):
+            return members
+        self._queue[:0] = removals
+        self.queued_bytes += sum(member.size for member in removals)
+        self._upkeep.update(member.request.op for member in removals if member.asker is None)
+        return [member for member in members if member.request.op not in FREES]
+
+    def _next(self) -> list[Member]:
+        """Return what is first in the queue, as much as should share a commit."""
+        if len(self._queue) <= _GROUP and self.queued_bytes <= _GROUP_BYTES:
+            return self._queue
+        sizes = itertools.accumulate(member.size for member in self._queue[:_GROUP])
+        return self._queue[: max(1, bisect.bisect(list(sizes), _GROUP_BYTES))]
+
+    def _take(self, count: int) -> list[Member]:
+        """Remove and return the first `count` in the queue."""
+        if count == len(self._queue):
+            taken, self._queue, self.queued_bytes = self._queue, [], 0
+        else:
+            taken, self._queue = self._queue[:count], self._queue[count:]
+            self.queued_bytes -= sum(member.size for member in taken)
+        return taken
+
+    def _refuse(self, members: list[Member], error: DataStoreError) -> None:
+        """Refuse what could not be written. What was carried out before, and is only asked again, is answered so."""
+        for asker, request, _ in members:
+            if asker is None:
+                self._upkeep.discard(request.op)
+                continue
+            outcome: Result | None = self._store.recall(request)
+            if outcome is None or isinstance(outcome, DataStoreError):
+                asker.refuse(outcome or error)
+            else:
+                asker.reply(changed(outcome))

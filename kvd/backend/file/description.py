@@ -1,0 +1,36 @@
+"""A store on a file, as people are told of it."""
+
+from typing import Any
+
+from kvd.backend.file.store.store import Store
+
+
+def describe(store: Store) -> dict[str, Any]:
+    """Return what the status tells of the file."""
+    engine = store.engine
+    return {
+        "backend": "file",
+        "file": str(engine.path),
+        "file_bytes": engine.size,
+        "live_bytes": engine.live_bytes,
+        "max_file_bytes": store.limits.max_file_bytes,
+        "keys": len(store.keys),
+        "revision": engine.revision,
+    }
+
+
+def statistics(store: Store) -> dict[str, Any]:
+    """Return how much there is."""
+    engine, keys = store.engine, store.keys
+    return {
+        "expired": keys.expired,
+        "released": keys.released,
+        "keys": len(keys),
+        "expiring": len(keys.expiry),
+        "ephemeral": len(keys.owners),
+        "revision": engine.revision,
+        "file_bytes": engine.size,
+        "live_bytes": engine.live_bytes,
+        "garbage_bytes": engine.reclaimable,
+        "free_bytes": max(0, engine.room(removing=False)),
+    }

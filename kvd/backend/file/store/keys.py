@@ -1,0 +1,169 @@
+"""The keys that there are: the engine's index, and beside it their order, expiry, owners and pending clears.
+
+Reads are functions of this; they see finished groups only.
+"""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Literal
+
+from sortedcontainers import SortedDict
+
+from kvclient.contract.errors import DataStoreError, KeyNotFoundError
+from kvclient.contract.rules import check_key
+from kvd.backend.file.engine.interface import Engine, Entry, Put, Removal
+from kvd.backend.file.store.clears import Clears
+from kvd.backend.file.store.committed import Change, Committed, Old, Subscriber
+from kvd.backend.file.store.expiry import Expiry, is_expired
+from kvd.backend.file.store.order import Order, between, end_of
+from kvd.backend.file.store.owners import Owners
+from kvd.limits import Limits
+
+_NOTED_AT_ONCE = 500
+"""Overdue keys that are looked at in one step."""
+
+
+class Keys:
+    """What is known of all keys, as of the last finished group."""
+
+    def __init__(self, engine: Engine, limits: Limits, clock: Callable[[], float]) -> None:
+        self.engine = engine
+        self.limits = limits
+        self.clock = clock
+        """Gives Unix seconds."""
+        self.order = Order(engine.keys())
+        self.expiry = Expiry(engine.expiring())
+        self.owners = Owners(engine.owners())
+        self.clears = Clears(engine.clears)
+        self._dropped: SortedDict[str, Put] = SortedDict()
+        self.keeps_dropped_values = False
+        """Whether somebody wants to be told the values of expired keys that a compaction dropped."""
+        self.expired = self.released = 0
+        """How many keys have gone so since the start."""
+        self._subscribers: list[Subscriber] = [self.order.follow]
+
+    def __len__(self) -> int:
+        """Return the number of entries, those of expired keys that were not swept yet included."""
+        return len(self.engine)
+
+    # Looking.
+
+    def live(self, key: str, now: float) -> Entry | None:
+        """Return the entry of a key that exists at `now`."""
+        entry = self.engine.find(key)
+        return None if entry is None or self.is_gone(key, entry, now) else entry
+
+    def find(self, key: str) -> Entry | None:
+        """Return the entry of a key that exists now; None if there is none. Raises if it cannot be a key."""
+        entry = self.live(key, self.clock())
+        if entry is None:
+            check_key(key, self.limits.max_key_length)
+        return entry
+
+    def existing(self, key: str) -> Entry:
+        """Return the entry of a key that exists now. Raises `KeyNotFoundError`, or the error of an invalid key."""
+        entry = self.find(key)
+        if entry is None:
+            raise KeyNotFoundError(f"Key {key!r} does not exist, or has expired.", [key])
+        return entry
+
+    def is_gone(self, key: str, entry: Entry, now: float) -> Literal["deleted", "expired"] | None:
+        """Return how a key that still has an entry went; None if it did not."""
+        if self.clears and self.clears.covers(key, entry):
+            return "deleted"
+        return "expired" if is_expired(entry, now) else None
+
+    def value(self, key: str, entry: Entry) -> bytes:
+        """Return a value as compact JSON. Raises `DataStoreError` if it cannot be read."""
+        try:
+            return self.engine.read(entry)
+        except DataStoreError as error:
+            error.keys = error.keys or (key,)
+            raise
+
+    # Counting.
+
+    def counts_at_once(self) -> bool:
+        """Tell whether `count` is exact; where it is not, go a step further towards that."""
+        if self.clears:
+            return False
+        now = self.clock()
+        for _ in range(_NOTED_AT_ONCE):
+            due = self.expiry.next_unnoted(now)
+            if due is None:
+                return True
+            expires_at, key = due
+            entry = self.engine.find(key)
+            if entry is not None and entry.expires_at == expires_at:
+                self.expiry.note_overdue(key, expires_at)
+        return False
+
+    def count(self, prefix: str) -> int:
+        """Return how many keys with a prefix exist now."""
+        end = end_of(prefix)
+        return self.order.count(prefix) - self.expiry.overdue(prefix, end) - between(self._dropped, prefix, end)
+
+    # What a compaction dropped: keys that had expired, and have no entry any more. It is told of in a commit behind it.
+
+    def note_dropped(self, dropped: list[tuple[str, Entry]]) -> None:
+        """Take over from the engine what a compaction has just dropped."""
+        for key, entry in dropped:
+            value = self.engine.read(entry) if self.keeps_dropped_values else b""
+            self._dropped[key] = Put(value, entry.revision, entry.expires_at)
+        dropped.clear()
+
+    def dropped(self, most: int) -> list[str]:
+        """Return some of the keys that were dropped and not told of."""
+        return list(islice(self._dropped, most))
+
+    def was_dropped(self, key: str) -> bool:
+        """Tell whether a key was dropped and not told of."""
+        return bool(self._dropped) and key in self._dropped
+
+    # Following.
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        """Have `subscriber` called with everything that is committed from now on."""
+        self._subscribers.append(subscriber)
+
+    def follow(self, committed: Committed) -> None:
+        """Take over what a commit changed."""
+        for subscriber in self._subscribers:
+            subscriber(committed)
+        for _, _, new in committed.changes:
+            if type(new) is Removal:
+                self.expired += new.kind == "expired"
+                self.released += new.kind == "released"
+        self.expiry.follow(committed)
+        if self.expiry.overgrown():
+            self.expiry = Expiry(self.engine.expiring())
+        self.owners.follow(committed)
+        if self._dropped:
+            for key, _, _ in committed.changes:
+                self._dropped.pop(key, None)
+
+    def changes(self, changes: list[tuple[str, Put | Removal]]) -> list[Change]:
+        """Return changes that are about to become visible, each with what was there before it."""
+        find = self._find_old if self._dropped else self.engine.find
+        if len(changes) == 1:
+            ((key, new),) = changes
+            return [Change(key, find(key), new)]
+        before: dict[str, Old] = {}
+        found = []
+        for key, new in changes:
+            old = before[key] if key in before else find(key)
+            found.append(Change(key, old, new))
+            before[key] = new if type(new) is Put else None
+        return found
+
+    def _find_old(self, key: str) -> Old:
+        return self._dropped.get(key) or self.engine.find(key)
+
+    def has_expired(self, now: float) -> bool:
+        """Tell whether a compaction would free an expired key."""
+        while (due := self.expiry.due(now)) is not None:
+            entry = self.engine.find(due[1])
+            if entry is not None and entry.expires_at == due[0]:
+                self.expiry.put_back([due])
+                return True
+        return False

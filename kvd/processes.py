@@ -1,0 +1,86 @@
+"""Processes as the kernel knows them: who they are, whether they live."""
+
+import os
+import socket
+import struct
+import time
+from functools import cache
+from pathlib import Path
+
+from kvclient.contract.errors import InvalidValueError
+from kvd.backend.asking import Owner
+
+_START_TIME = 22 - 3  # in what follows the name of the program in /proc/PID/stat, which begins with field 3
+
+
+@cache
+def boot() -> str:
+    """Return the id of this boot of the machine."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def started(pid: int) -> int | None:
+    """Return when a process started, in clock ticks since the boot; None if there is none, or it has ended."""
+    try:
+        # The program's name may hold anything, parentheses and spaces included.
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return None if fields[0] in (b"Z", b"X") else int(fields[_START_TIME])
+
+
+def is_alive(owner: Owner) -> bool:
+    """Tell whether a process still lives."""
+    return owner.boot == boot() and started(owner.pid) == owner.started
+
+
+def this_process() -> Owner:
+    """Return the calling process."""
+    return named_process(os.getpid(), os.getuid())
+
+
+def named_process(pid: int, uid: int) -> Owner:
+    """Return the process with a pid. Raises `InvalidValueError` if it does not live, or is not the user's."""
+    start = started(pid) if pid > 0 else None
+    try:
+        owner = os.stat(f"/proc/{pid}").st_uid if start is not None else None
+    except FileNotFoundError:
+        owner = None
+    if start is None or owner is None:
+        raise InvalidValueError(f"A key cannot be bound to process {pid}: there is no such process.")
+    if owner != uid:
+        raise InvalidValueError(f"A key cannot be bound to process {pid}: it is another user's (uid {owner}).")
+    if start != started(pid):
+        raise InvalidValueError(f"A key cannot be bound to process {pid}: it has just ended.")
+    return Owner(pid, start, boot(), uid)
+
+
+def peer_process(connection: socket.socket, accepted: float) -> Owner:
+    """Return the process that opened a connection, which was accepted at `accepted`, in clock ticks since the boot.
+
+    Raises `InvalidValueError` where the kernel cannot tell: over TCP, and across pid namespaces.
+    """
+    if connection.family != socket.AF_UNIX:
+        raise InvalidValueError("An ephemeral key needs a Unix socket: over TCP the kernel cannot tell who asks.")
+    pid, uid, _ = peer_credentials(connection)
+    if pid == 0:
+        raise InvalidValueError(
+            "An ephemeral key needs a process that the daemon can see; this one is in another pid namespace."
+        )
+    start = started(pid)
+    # A pid that was used again since belongs to a process that started later than the connection was made.
+    if start is None or start > accepted:
+        raise InvalidValueError(f"A key cannot be bound to process {pid}: it has ended.")
+    return Owner(pid, start, boot(), uid)
+
+
+def peer_credentials(connection: socket.socket) -> tuple[int, int, int]:
+    """Return pid, uid and gid of whoever opened a connection over a Unix socket; unix(7), SO_PEERCRED."""
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, gid = struct.unpack("3i", found)
+    return pid, uid, gid
+
+
+def ticks_since_boot() -> float:
+    """Return the time since the boot in clock ticks, as start times are told."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) * os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,1 @@
+"""From a frame of bytes to a request: parsed by its declaration, its values left as they were sent."""

@@ -1,0 +1,167 @@
+"""From a frame to whoever carries it out: every operation of the contract has its way here, or nothing starts.
+
+A large frame is parsed in steps, one of them a round for all peers together, so that nobody's request keeps others
+waiting (`kvd.requests`).
+"""
+
+import logging
+import os
+import platform
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import Any
+
+from kvclient.contract.errors import DataStoreError, KeyNotFoundError
+from kvclient.contract.operations import OPERATIONS
+from kvd import __version__
+from kvd.backend import Backend
+from kvd.limits import Limits
+from kvd.replies import DONE, as_text, encode
+from kvd.requests.parser import LARGE_BYTES, Parser, Steps
+from kvd.server.connections import Connection, Connections
+from kvd.watch.hub import Hub
+
+log = logging.getLogger(__name__)
+
+_OUT_OF_MEMORY = DataStoreError(
+    "The daemon has not enough memory for this request. Nothing was changed; send less at a time."
+)
+Handler = Callable[[Any, Connection, int], None]
+
+
+class Dispatch:
+    """Receives requests and has them carried out."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        hub: Hub,
+        connections: Connections,
+        limits: Limits,
+        endpoint: str,
+        stop: Callable[[], None],
+    ) -> None:
+        """`stop` is called for the request of that name."""
+        self._backend = backend
+        self._hub = hub
+        self._connections = connections
+        self._limits = limits
+        self._endpoint = endpoint
+        self._end = stop
+        self._parser = Parser(limits)
+        self._large: deque[tuple[Connection, Steps, int]] = deque()
+        self._started = time.monotonic()
+        self._operations: Counter[str] = Counter()
+        self._misses = 0
+        by_kind: dict[str, Handler] = {"read": self._read, "change": backend.submit}
+        self._handlers: dict[str, Handler] = {
+            op: by_kind[model.does] if model.does != "control" else getattr(self, f"_{op}")
+            for op, model in OPERATIONS.items()
+        } | {"watch": self._watch}
+
+    @property
+    def parsing(self) -> bool:
+        """Whether large frames wait to be parsed."""
+        return bool(self._large)
+
+    def receive(self, peer: Connection) -> None:
+        """Receive from a peer, and have its request carried out if one is whole."""
+        try:
+            body = peer.receive()
+            if body is None:
+                return
+            if len(body) > LARGE_BYTES:
+                self._large.append((peer, self._parser.steps(body), len(body)))
+                return
+            request = self._parser.parse(body)
+            self._operations[request.op] += 1
+            self._handlers[request.op](request, peer, len(body))
+        except DataStoreError as error:
+            peer.refuse(error)
+        except MemoryError:
+            peer.refuse(_OUT_OF_MEMORY)
+
+    def work(self) -> None:
+        """Go a step further with the parsing of a large frame."""
+        if not self._large:
+            return
+        peer, steps, size = self._large.popleft()
+        try:
+            next(steps)
+        except StopIteration as end:
+            request = end.value
+            self._operations[request.op] += 1
+            try:
+                self._handlers[request.op](request, peer, size)
+            except DataStoreError as error:
+                peer.refuse(error)
+        except DataStoreError as error:
+            peer.refuse(error)
+        except MemoryError:
+            peer.refuse(_OUT_OF_MEMORY)
+        else:
+            self._large.append((peer, steps, size))
+
+    # Handlers.
+
+    def _read(self, request: Any, peer: Connection, _: int) -> None:
+        try:
+            self._backend.read(request, peer)
+        except KeyNotFoundError:
+            self._misses += 1
+            raise
+
+    def _watch(self, request: Any, peer: Connection, _: int) -> None:
+        self._hub.watch(request, peer)
+
+    def _ping(self, _request: Any, peer: Connection, _: int) -> None:
+        refusing = self._backend.refusing
+        peer.reply(DONE if refusing is None else encode({"refusing": str(refusing)}))
+
+    def _compact(self, _request: Any, peer: Connection, _: int) -> None:
+        self._backend.compact()
+        peer.reply(DONE)
+
+    def _stop(self, _request: Any, peer: Connection, _: int) -> None:
+        log.info("asked to stop")
+        peer.reply(DONE)
+        self._end()
+
+    def _status(self, _request: Any, peer: Connection, _: int) -> None:
+        peer.reply(encode({"status": self.status()}))
+
+    def _stats(self, _request: Any, peer: Connection, _: int) -> None:
+        peer.reply(encode({"stats": self.statistics()}))
+
+    # For people.
+
+    def status(self) -> dict[str, Any]:
+        """Return what the daemon tells of itself."""
+        refusing = self._backend.refusing
+        return {
+            "pid": os.getpid(),
+            "version": __version__,
+            "python": platform.python_version(),
+            "endpoint": self._endpoint,
+            **{name: as_text(told) if name == "file" else told for name, told in self._backend.describe().items()},
+            "uptime": round(time.monotonic() - self._started, 3),
+            "limits": self._limits._asdict(),
+            "peers": len(self._connections),
+            "watchers": len(self._hub),
+            **({} if refusing is None else {"refusing": str(refusing)}),
+        }
+
+    def statistics(self) -> dict[str, Any]:
+        """Return what the daemon has done since it started."""
+        return {
+            "uptime": round(time.monotonic() - self._started, 3),
+            "operations": dict(self._operations),
+            "errors": dict(self._connections.errors),
+            "hits": self._operations["read"] - self._misses,
+            "misses": self._misses,
+            "events": self._hub.events,
+            "peers": len(self._connections),
+            "watchers": len(self._hub),
+            **self._backend.statistics(),
+        }

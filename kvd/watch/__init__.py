@@ -1,0 +1,1 @@
+"""Telling of changes: the events since a revision, and those to come."""
