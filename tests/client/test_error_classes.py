@@ -23,6 +23,7 @@ KINDS = {
     "StoreFullError": (),
     "StoreLockedError": (),
     "StoreCorruptError": (),
+    "TooManyWatchersError": (),
     "RequestError": (),
     "DaemonUnavailableError": (ConnectionError,),
     "RequestTimeoutError": (TimeoutError,),
