@@ -55,6 +55,8 @@ def serve(
     settings = Settings.load(store=store, file=file, endpoint=endpoint, sync=sync)
     try:
         serve_until_stopped(settings)
+    except DataStoreError:  # some are an OSError as well
+        raise
     except OSError as error:  # the daemon's own, which `reporting` would take for one of the output
         sys.excepthook(type(error), error, error.__traceback__)
         raise typer.Exit(1) from None

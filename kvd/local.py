@@ -21,7 +21,6 @@ from kvclient.contract.calls import Call, closed
 from kvclient.contract.errors import DataStoreError, StoreLockedError
 from kvclient.contract.face import Face
 from kvclient.contract.operations import OPERATIONS
-from kvd import __version__
 from kvd.asked import Asked
 from kvd.backend.file.chores import Chores
 from kvd.backend.file.committer import Committer
@@ -35,6 +34,7 @@ from kvd.backend.file.store.store import Store
 from kvd.replies import DONE, as_text, encode
 from kvd.requests.parser import Parser
 from kvd.settings import Settings
+from kvd.version import VERSION
 from kvd.watch.hub import Hub
 
 log = logging.getLogger(__name__)
@@ -210,7 +210,7 @@ class LocalDataStore(Face):
         refusing = {} if self._refusing is None else {"refusing": self._refusing}
         return {
             "pid": getpid(),
-            "version": __version__,
+            "version": VERSION,
             "python": platform.python_version(),
             "endpoint": "",
             **describe(self._store),

@@ -4,6 +4,7 @@ import json
 import sys
 from typing import Any
 
+from kvclient.cli import unheard
 from kvclient.contract import errors
 from kvclient.contract.errors import DataStoreError
 from kvclient.screen.console import complain
@@ -42,6 +43,8 @@ def report(error: DataStoreError) -> int:
         complain(json.dumps(fields))
     else:
         complain(f"kvctl: {' '.join(line.strip() for line in error.message.splitlines())}")
+        for told in unheard.about(error):
+            complain(f"kvctl: {told}")
     return exit_code(error)
 
 

@@ -8,6 +8,7 @@ expect it to.
 from collections.abc import Iterable
 
 __all__ = [
+    "AccessDeniedError",
     "BatchTooLargeError",
     "DaemonUnavailableError",
     "DataStoreError",
@@ -122,6 +123,12 @@ class StoreCorruptError(DataStoreError):
 
 
 # The daemon could not be asked.
+
+
+class AccessDeniedError(DataStoreError, PermissionError):
+    """Who listens on the endpoint is neither this user nor root, or others could put something else in its place.
+    Nothing was sent.
+    """
 
 
 class DaemonUnavailableError(DataStoreError, ConnectionError):

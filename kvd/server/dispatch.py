@@ -14,12 +14,13 @@ from typing import Any
 
 from kvclient.contract.errors import DataStoreError, KeyNotFoundError
 from kvclient.contract.operations import OPERATIONS
-from kvd import __version__
 from kvd.backend import Backend
+from kvd.changes import Changes
 from kvd.limits import Limits
 from kvd.replies import DONE, as_text, encode
 from kvd.requests.parser import LARGE_BYTES, Parser, Steps
 from kvd.server.connections import Connection, Connections
+from kvd.version import VERSION
 from kvd.watch.hub import Hub
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Dispatch:
         connections: Connections,
         limits: Limits,
         endpoint: str,
+        changes: Changes,
         stop: Callable[[], None],
     ) -> None:
         """`stop` is called for the request of that name."""
@@ -48,6 +50,7 @@ class Dispatch:
         self._connections = connections
         self._limits = limits
         self._endpoint = endpoint
+        self._changes = changes
         self._end = stop
         self._parser = Parser(limits)
         self._large: deque[tuple[Connection, Steps, int]] = deque()
@@ -138,10 +141,9 @@ class Dispatch:
 
     def status(self) -> dict[str, Any]:
         """Return what the daemon tells of itself."""
-        refusing = self._backend.refusing
         return {
             "pid": os.getpid(),
-            "version": __version__,
+            "version": VERSION,
             "python": platform.python_version(),
             "endpoint": self._endpoint,
             **{name: as_text(told) if name == "file" else told for name, told in self._backend.describe().items()},
@@ -149,7 +151,15 @@ class Dispatch:
             "limits": self._limits._asdict(),
             "peers": len(self._connections),
             "watchers": len(self._hub),
-            **({} if refusing is None else {"refusing": str(refusing)}),
+            **{name: told for name, told in self._trouble().items() if told},
+        }
+
+    def _trouble(self) -> dict[str, Any]:
+        refusing = self._backend.refusing
+        return {
+            "refusing": None if refusing is None else str(refusing),
+            "restart_needed": self._changes.found(),
+            "settings_error": self._changes.error,
         }
 
     def statistics(self) -> dict[str, Any]:

@@ -320,7 +320,7 @@ def test_a_slow_line(listener, monkeypatch):
 @pytest.mark.parametrize("answered", [False, True])
 def test_a_request_larger_than_any(start_daemon, answered):
     """The daemon hangs up on it, which is told of as such: it was not carried out, and the client serves on."""
-    with Client(start_daemon(max_batch="1").endpoint, timeout=20) as store:
+    with Client(start_daemon(max_request_bytes="1").endpoint, timeout=20) as store:
         if answered:
             store.ping()
         with pytest.raises(RequestError, match=r"hung up while the request of 50000\d\d bytes .* was not carried out"):

@@ -110,7 +110,7 @@ def test_a_repaired_store_goes_on_counting(damaged):
         store.create("y", 1)
         store.create("z", 1)
     other = damaged.with_name("other.json")
-    other.write_bytes(other.read_bytes().replace(b'"y"', b'"w"'))
+    other.write_bytes(other.read_bytes().replace(b'"y"', b"'y'"))
     kvd("repair", other, directory=damaged.parent)
 
     with Opened(other) as store:

@@ -28,6 +28,7 @@ def path(tmp_path):
             {"a": 1, "b": 2},
         ),
         ('{"a": {"value": 1}, "a": {"value": 2}}', {"a": 2}),
+        ('{"a": {"value": 1, "expires_at": 0}, "b": {"value": 2, "expires_at": -5.5}, "c": {"value": 3}}', {"c": 3}),
     ],
 )
 def test_a_plain_file_is_converted_and_kept(path, text, found):

@@ -162,8 +162,7 @@ REFUSED = {
     "unknown option behind the value": (2, ["create", "KEY", "1", "--tll", "5"], "unexpected extra argument"),
     "no argument": (2, ["read"], "Missing argument 'KEY'"),
     "no command": (2, [], "Usage: kvctl"),
-    "key too long": (5, ["create", "k" * 33, "1"], "the limit is 32 (setting max_key_length)"),
-    "value too large": (5, ["create", "KEY", f'"{"x" * 16383}"'], "the limit is 16384 (setting max_value_bytes)"),
+    "key too long": (5, ["create", "k" * 257, "1"], "the limit is 256 (setting max_key_length)"),
     "store name": (1, ["read", "KEY", "--store", "../x"], "A store's name has letters"),
     "endpoint nonsense": (1, ["read", "KEY", "--endpoint", "nonsense"], "An endpoint is an address such as"),
     "no such transport": (
@@ -212,7 +211,8 @@ def test_refusals_are_one_line_and_an_exit_code(run, key, case):
     [
         ("[1]", 2, "Standard input is not a JSON object of keys and values"),
         ("{", 2, "Standard input is not JSON"),
-        (json.dumps(dict.fromkeys(map(str, range(1001)))), 5, "the limit is 1000 (setting max_batch)"),
+        (json.dumps(dict.fromkeys(map(str, range(10_001)))), 5, "the limit is 10000 (setting max_batch)"),
+        (json.dumps({"a": "x" * (1 << 20)}), 5, "the limit is 1048576 (setting max_value_bytes)"),
         ('{"": 1}', 2, "A key cannot be empty."),
         ('{"a": "\\ud800"}', 2, "lone surrogate"),
     ],

@@ -250,11 +250,11 @@ def test_of_names_that_repeat_the_last_counts(ask, key):
 def test_limits_are_named_with_their_setting(ask, key):
     """Each limit has its own error, which tells the number and what to set."""
     for request, error, setting in (
-        ({"op": "create", "key": "k" * 33, "value": 1}, "KeyTooLongError", "max_key_length"),
-        ({"op": "read", "key": "k" * 33}, "KeyTooLongError", "max_key_length"),
-        ({"op": "delete", "key": "k" * 33}, "KeyTooLongError", "max_key_length"),
-        ({"op": "create", "key": key, "value": "x" * 16383}, "ValueTooLargeError", "max_value_bytes"),
-        ({"op": "batch_create", "items": dict.fromkeys(map(str, range(1001)), 1)}, "BatchTooLargeError", "max_batch"),
+        ({"op": "create", "key": "k" * 257, "value": 1}, "KeyTooLongError", "max_key_length"),
+        ({"op": "read", "key": "k" * 257}, "KeyTooLongError", "max_key_length"),
+        ({"op": "delete", "key": "k" * 257}, "KeyTooLongError", "max_key_length"),
+        ({"op": "create", "key": key, "value": "x" * (1 << 20)}, "ValueTooLargeError", "max_value_bytes"),
+        ({"op": "batch_create", "items": dict.fromkeys(map(str, range(10_001)), 1)}, "BatchTooLargeError", "max_batch"),
     ):
         reply = ask(request)
 

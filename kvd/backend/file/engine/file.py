@@ -13,13 +13,15 @@ import json
 import logging
 import os
 import time
+import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreFullError
 from kvd.backend.asking import Owner
+from kvd.backend.file.engine.check import examine
 from kvd.backend.file.engine.compaction import Move
-from kvd.backend.file.engine.conversion import aside, convert, create, plain_entries
+from kvd.backend.file.engine.conversion import aside, convert, plain_entries
 from kvd.backend.file.engine.filesystem import look_around, resolve
 from kvd.backend.file.engine.footnote import FRAME_BYTES, cost_of_clear, cost_of_removal
 from kvd.backend.file.engine.format import (
@@ -53,18 +55,22 @@ from kvd.backend.file.engine.interface import (
 )
 from kvd.backend.file.engine.load import Progress, load
 from kvd.backend.file.engine.outcomes import affordable
+from kvd.backend.file.engine.possession import refuse_other_names, take
+from kvd.backend.file.engine.repair import rewrite
 from kvd.backend.file.engine.scan import is_ours
 from kvd.backend.file.engine.snapshot import GROUP_BYTES, Snapshot, close_at, pwrite_all, pwrite_spread
 from kvd.backend.file.engine.watch import Watch
-from kvd.lock import Lock
+from kvd.lock import Lock, is_at
 
 log = logging.getLogger(__name__)
 
-# The file grows by an eighth at a time, within these bounds. Overwriting spaces costs a fifth to a third less per
-# fdatasync than growing the file at each commit. And whenever it grows the closing brace moves, which a program that
-# has read the brace and not yet met the end of the file can see; jq, for one, works on what it has read in between. So
-# it should grow seldom. Larger steps would make the commit that grows it wait longer (1 MiB 1 to 3 ms, 4 MiB 13 ms).
-_LEAST_EXTENT_BYTES, _MOST_EXTENT_BYTES = 1 << 20, 4 << 20
+# By how much the file grows at a time. Overwriting spaces costs a fifth to a third less per fdatasync than growing the
+# file at each commit. And whenever it grows the closing brace moves, which a program that has read the brace and not
+# yet met the end of the file can see; jq, for one, works on what it has read in between. So it should grow seldom: a
+# small file doubles, which is ten times until it has a megabyte, and yet shows a person who looks into it no screens
+# of spaces; then it is a megabyte at a time, or an eighth. Larger steps would make the commit that grows it wait longer
+# (1 MiB 1 to 3 ms, 4 MiB 13 ms).
+_LEAST_EXTENT_BYTES, _USUAL_EXTENT_BYTES, _MOST_EXTENT_BYTES = 1 << 10, 1 << 20, 4 << 20
 # What removals may use of a file that is full for everything else, as a share of max_file_bytes and at most.
 _RESERVE_SHARE, _RESERVE_BYTES = 16, 64 * 1024
 # What the remembered outcomes may use of a compacted file, as a share of max_file_bytes.
@@ -73,6 +79,8 @@ _OUTCOMES_SHARE = 16
 # without its client; its fields without their client.
 _ENTRY_BYTES, _OUTCOME_BYTES, _RESULT_BYTES = 96, 48, 32
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+_open_here: "weakref.WeakSet[JsonFile]" = weakref.WeakSet()
 
 
 class JsonFile:
@@ -85,11 +93,13 @@ class JsonFile:
         sync: str = "always",
         max_file_bytes: int = 1 << 30,
         progress: Progress = lambda _done, _size: None,
+        served_on: str | None = None,
     ) -> None:
         """Lock, verify and index the file at `path`, which is created if there is none.
 
         A tail that a crash tore is cut, with a warning. A plain JSON file is converted and the original kept.
-        A large file takes seconds, in which `progress` is called with the bytes done and all bytes.
+        A large file takes seconds, in which `progress` is called with the bytes done and all bytes. The lock tells
+        others that the file is `served_on` an endpoint.
         Raises `StoreLockedError`, `StoreCorruptError` (with the place of the damage), or `DataStoreError` if the path
         cannot be used.
         """
@@ -99,29 +109,36 @@ class JsonFile:
         self._max_file_bytes = max_file_bytes
         self._reserve = min(_RESERVE_BYTES, max_file_bytes // _RESERVE_SHARE)
         self._lock: Lock | None = None
+        self._pid = os.getpid()
+        self._move: Move | None = None
         self._fd = -1
         self._progress = progress
         try:
-            self._lock = Lock(self.path, f"The data file {self.path}")
+            self._lock = Lock(self.path, f"The data file {self.path}", served_on)
             self._open()
         except BaseException as error:
             self._abandon()
             if isinstance(error, OSError) and not isinstance(error, DataStoreError):
                 raise DataStoreError(f"The data file {self.path} cannot be opened: {error}") from None
             raise
+        _open_here.add(self)
 
     def _open(self) -> None:
-        self._temporary.unlink(missing_ok=True)
-        if not self.path.exists():
-            create(self.path, self._temporary)
-            log.info("created %s", self.path)
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        assert self._lock is not None
+        self._fd = take(self.path, self._temporary, self._lock)
         look_around(self._fd, self.path)
         self._progress(0, os.fstat(self._fd).st_size)
         if not is_ours(self._fd, self.path):
             self._convert()
+        refuse_other_names(self._fd, self.path)
         self._index = Index()
-        loaded = load(self._fd, self.path, self._index, self._progress)
+        try:
+            loaded = load(self._fd, self.path, self._index, self._progress)
+        except StoreCorruptError:
+            if not self._take_over_edits():
+                raise
+            self._index = Index()
+            loaded = load(self._fd, self.path, self._index, self._progress)
         if os.pread(self._fd, len(HEADER), 0) != HEADER:  # version 1 reads no commit of this version
             pwrite_all(self._fd, HEADER, 0)
             log.info("brought %s to format %d", self.path, VERSION)
@@ -138,7 +155,6 @@ class JsonFile:
         # that an address stays readable while the index is moved over.
         self._base = 0
         self._previous: tuple[int, int] | None = None
-        self._move: Move | None = None
         self._watch = Watch(self.path, self._fd)
         self._failed: str | None = None
         self._unapplied: tuple[Encoded, int] | None = None
@@ -148,10 +164,27 @@ class JsonFile:
     def _convert(self) -> None:
         with open(self._fd, "rb", closefd=False) as file:
             entries = plain_entries(file.read(), self.path)
-        kept = convert(self.path, entries, self._temporary, self._max_file_bytes)
+        kept, fd = convert(self.path, entries, self._temporary, self._max_file_bytes)
         os.close(self._fd)
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+        self._fd = fd
         log.warning("converted %s, a plain JSON file of %d keys; the original is %s", self.path, len(entries), kept)
+
+    def _take_over_edits(self) -> bool:
+        """Take over what somebody changed in the file, if it is valid JSON still, and tell whether it is."""
+        report = examine(self._fd, self.path)
+        if not report.edited:
+            return False
+        kept, fd = rewrite(self._fd, self.path, report, self._max_file_bytes)
+        os.close(self._fd)
+        self._fd = fd
+        log.warning(
+            "%s was changed from outside while no daemon had it open (if not by you, by the disk): %s. "
+            "All of it is taken over; the original is %s",
+            self.path,
+            report.changed(),
+            kept,
+        )
+        return True
 
     def __len__(self) -> int:
         return len(self._index)
@@ -167,13 +200,25 @@ class JsonFile:
         if offset < 0:
             assert self._previous is not None
             fd, offset = self._previous[0], entry.address - self._previous[1]
-        found = os.pread(fd, len(VALUE_BEFORE) + entry.length + len(VALUE_AFTER), offset - len(VALUE_BEFORE))
+        try:
+            found = os.pread(fd, len(VALUE_BEFORE) + entry.length + len(VALUE_AFTER), offset - len(VALUE_BEFORE))
+        except OSError as error:
+            raise self._unreadable(entry, offset, error) from None
         if not found.startswith(VALUE_BEFORE) or found[len(VALUE_BEFORE) + entry.length :] != VALUE_AFTER:
             raise StoreCorruptError(
                 f"The data file {self.path} no longer holds a value that was in it: "
                 "another program cut it, or wrote to it, while it was open."
             )
         return found[len(VALUE_BEFORE) : -len(VALUE_AFTER)]
+
+    def _unreadable(self, entry: Entry, offset: int, error: OSError) -> DataStoreError:
+        keys = [key for key in self._index.keys() if self._index.find(key) == entry]  # noqa: SIM118
+        return DataStoreError(
+            f"Key {', '.join(map(repr, keys))} cannot be read: the disk does not give bytes {offset} to "
+            f"{offset + entry.length} of the data file {self.path} ({error.strerror}). Other keys are not affected. "
+            f"Stop the daemon and run 'kvd repair {self.path}', which saves what can be read; then see to the disk.",
+            keys,
+        )
 
     def expiring(self) -> Iterator[tuple[float, str]]:
         return self._index.expiring()
@@ -283,7 +328,8 @@ class JsonFile:
     def _extend(self, stop: int) -> None:
         """Move the closing brace so that a commit can end at `stop`; by a whole extent where there is room for it."""
         needed = stop + len(OPEN_END)
-        extent = min(max(_LEAST_EXTENT_BYTES, self._size // 8), _MOST_EXTENT_BYTES)
+        extent = max(_LEAST_EXTENT_BYTES, min(self._size, _USUAL_EXTENT_BYTES), self._size // 8)
+        extent = min(extent, _MOST_EXTENT_BYTES)
         wanted = min(max(needed, self._size + extent), self._max_file_bytes)
         brace = self._size - len(CLOSING)
         for size in (wanted, needed):
@@ -356,6 +402,10 @@ class JsonFile:
     # Upkeep.
 
     def verify(self) -> None:
+        if self._lock is not None:
+            self._lock.restore()
+        if self._unapplied is not None:  # its caller was interrupted
+            self._undo()
         self._watch.verify()
 
     def history(self, after: int) -> History:
@@ -389,7 +439,7 @@ class JsonFile:
         except BaseException:
             self._move = None
             self._watch.expect_replacement(None)
-            if self._failed is None and _lies_at(self.path, move.snapshot.fd):  # interrupted behind the rename
+            if self._failed is None and is_at(move.snapshot.fd, self.path):  # interrupted behind the rename
                 self._failed = (
                     f"The compaction of {self.path} was interrupted. What is on disk shows at the next start."
                 )
@@ -423,7 +473,7 @@ class JsonFile:
         try:
             self._move.publish(self.path, self._end, self._max_file_bytes)
         except OSError as error:
-            if _lies_at(self.path, self._move.snapshot.fd):
+            if is_at(self._move.snapshot.fd, self.path):
                 raise self._fail("put in place for good", error) from None
             raise
 
@@ -439,7 +489,7 @@ class JsonFile:
                 try:
                     value = self.read(entry)
                     json.loads(value)
-                except (StoreCorruptError, OSError, ValueError, RecursionError):
+                except (DataStoreError, ValueError, RecursionError):
                     lost += 1
                 else:
                     snapshot.add(key, Put(value, entry.revision, entry.expires_at, self._index.owner(key)))
@@ -465,6 +515,8 @@ class JsonFile:
 
     def _trim(self) -> None:
         try:
+            if self._unapplied is not None:
+                self._undo()
             self._watch.verify()
         except StoreCorruptError:
             return
@@ -475,8 +527,13 @@ class JsonFile:
             raise self._fail("closed", error) from None
 
     def abandon(self) -> None:
-        """Close without touching the file: for a child process that inherited it."""
+        """Close without touching the file: for a child process that inherited it.
+
+        Every child that Python forks does so at once, so that none keeps the lock when its parent has ended.
+        """
         self._abandon()
+        if self._move is not None and os.getpid() != self._pid:
+            self._move.snapshot.leave()
 
     def _abandon(self) -> None:
         if self._fd >= 0:
@@ -491,11 +548,13 @@ class JsonFile:
             self._lock.release()
 
 
-def _lies_at(path: Path, fd: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(fd))
-    except OSError:
-        return False
+def _leave_all_to_the_parent() -> None:
+    for inherited in list(_open_here):
+        inherited.abandon()
+    _open_here.clear()
+
+
+os.register_at_fork(after_in_child=_leave_all_to_the_parent)
 
 
 def full(path: Path, max_file_bytes: int) -> StoreFullError:

@@ -5,6 +5,7 @@ who asks. `kvd.backend.file.engine.file` is the one there is. Every method is ca
 except `Engine.write`, which touches only the medium and may run in another while the owner goes on reading.
 """
 
+import math
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -12,8 +13,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 from kvd.backend.asking import Owner
 from kvd.backend.feed import Event
 
-NEVER = 0.0
-"""The `expires_at` of what never expires."""
+NEVER = math.inf
+"""The `expires_at` of what never expires. (A clock that stands before 1970 makes negative ones.)"""
 
 
 LOST = b"null"

@@ -81,4 +81,4 @@ class Expiry:
 
 def is_expired(state: Entry | Put, now: float) -> bool:
     """Tell whether a key is invisible at `now`. It is from the instant `expires_at` on."""
-    return state.expires_at != NEVER and state.expires_at <= now
+    return state.expires_at <= now

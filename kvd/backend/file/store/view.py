@@ -18,9 +18,6 @@ from kvd.limits import Limits
 State = Entry | Put
 """What is known of a key that exists."""
 
-_INSTANT = 5e-324
-"""Stands for the time 0.0, which is `NEVER`."""
-
 
 class View:
     """The keys of a store at one time, with the changes of a group so far."""
@@ -121,7 +118,7 @@ class View:
     def expires_at(self, ttl: float | None) -> float:
         """Return when something expires that is put now. Raises `InvalidTTLError`."""
         seconds = check_ttl(ttl)
-        return NEVER if seconds is None else (self.now + seconds) or _INSTANT
+        return NEVER if seconds is None else self.now + seconds
 
     def bound_to(self, ephemeral: bool | int) -> Owner | None:  # the field of the request
         """Return the process that a key is to be bound to. Raises `InvalidValueError` where it cannot be."""
