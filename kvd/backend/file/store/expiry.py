@@ -74,6 +74,11 @@ class Expiry:
         """Take note that a key is no longer there to be due."""
         self._overdue.pop(key, None)
 
+    def forget_overdue_from(self, first: str, end: str | None) -> None:
+        """Take note that the keys from `first` to before `end` (None: the last) need not be counted any more."""
+        for key in list(self._overdue.irange(first, end, inclusive=(True, False))):
+            heapq.heappush(self._heap, (self._overdue.pop(key), key))
+
     def next_unnoted(self, now: float) -> tuple[float, str] | None:
         """Do as `due`, without those that are noted as overdue."""
         if not self._heap or self._heap[0][0] > now:

@@ -234,6 +234,13 @@ class View:
         self.clear = Clear(prefix, self.revision)
         return count
 
+    def put_behind(self, clear: Clear) -> int:
+        """Return how many keys that a clear of the group concerns were put after it."""
+        return sum(
+            type(latest) is Put and latest.revision > clear.revision and key.startswith(clear.prefix)
+            for key, latest in self._latest.items()
+        )
+
     def forget(self, most: int) -> None:
         """Tell of keys that a compaction dropped because they had expired. Nothing of that need be written."""
         for key in self._keys.dropped(most):
