@@ -29,6 +29,7 @@ LARGE_BYTES = 64 * 1024
 _STEP_BYTES = 256 * 1024
 
 _quoted = re.compile(r"`([^`]*)`")
+_index = re.compile(r"`\$\[([0-9]+)\]")
 _place = re.compile(r"^(.*) - at `\$\.?(.*)`$", re.DOTALL)
 
 Steps = Generator[None, None, Any]
@@ -165,10 +166,14 @@ def _array_or_object(raw: Any, opening: bytes, field: str) -> bytes:
 
 
 def _decoded(text: bytes, decode: Any, field: str) -> Any:
+    count = 0
     try:
-        yield from chunks(text, decode)
+        for part in chunks(text, decode):
+            count += len(part)
+            yield part
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), field) from None
+        message = _index.sub(lambda found: f"`$[{int(found[1]) + count}]", str(error))  # it counts from the piece on
+        raise _invalid(message, field) from None
     except msgspec.DecodeError as error:
         raise RequestError(f"This is no request (field {field!r}): {error}.") from None
     except RecursionError:
