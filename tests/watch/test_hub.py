@@ -84,7 +84,7 @@ def source():
 
 
 @pytest.fixture
-def hub(source, clock):
+def hub(source, clock):  # noqa: ARG001  # it is the hub's clock, too
     return Hub(source, 5)
 
 
@@ -302,7 +302,7 @@ class TestAfter:
         """With the revision to watch from."""
         source.commit("a", "b", "c")
         source.told_from = 2
-        with pytest.raises(RevisionGoneError, match="after revision 1 .* after revision 2"):
+        with pytest.raises(RevisionGoneError, match=r"after revision 1 .* after revision 2"):
             watch(hub, after=1)
         assert 0 == len(hub)
 

@@ -120,7 +120,7 @@ class Keys:
         for key, entry in dropped:
             value = self.engine.read(entry) if self.keeps_dropped_values else b""
             self._dropped[key] = Put(value, entry.revision, entry.expires_at)
-            self.expiry.forget_overdue(key)
+            self.expiry.forget_overdue(key)  # or it would be counted as gone twice
             self.clears.forget(key, entry)
         dropped.clear()
 
