@@ -5,7 +5,7 @@ Invariants kept here:
 - `_end` is where the next commit goes; from there to the closing brace at `_size - 2` the file is spaces: at least one,
   from the first commit on that is written to an open file.
 - A failed write leaves the file as it was before, or makes the engine refuse all further writes.
-- No byte is ever written at or behind `max_file_bytes`.
+- No byte is ever written at or behind `max_file_bytes`; see `_limit` for a file that has more bytes already.
 """
 
 import errno
@@ -139,7 +139,7 @@ class JsonFile:
             log.info("brought %s to format %d", self.path, VERSION)
         os.fdatasync(self._fd)  # what a killed process had written may be in the page cache only
         self._size = os.fstat(self._fd).st_size
-        self._end = loaded.end
+        self._end = self._tidy_bytes = loaded.end
         self.revision = loaded.revision
         self.outcomes = loaded.outcomes
         self.clears = loaded.clears
@@ -262,13 +262,26 @@ class JsonFile:
 
     def room(self, *, removing: bool) -> int:
         reserve = 0 if removing else self._reserve
-        return self._max_file_bytes - len(OPEN_END) - self._end - MARKER_BYTES - reserve
+        return self._limit(removing=removing) - len(OPEN_END) - self._end - MARKER_BYTES - reserve
+
+    def _limit(self, *, removing: bool) -> int:
+        """Return how many bytes the file may have.
+
+        Removals from one that was too large when it was opened or compacted, because the limit was lowered since, may
+        make it larger until it is compacted again.
+        """
+        if removing and self._tidy_bytes > self._max_file_bytes:
+            return self._tidy_bytes + self._reserve
+        return self._max_file_bytes
 
     # Commits.
 
     def stage(self, commit: Commit) -> Encoded:
         synced = self._durable_revision if self._durable_revision < self.revision else None
-        limit = self._max_file_bytes - len(OPEN_END)
+        removing = self._tidy_bytes > self._max_file_bytes and all(
+            isinstance(change, Removal) for _, change in commit.changes
+        )
+        limit = self._limit(removing=removing) - len(OPEN_END)
         timed = commit.time != NEVER
         encoded = encode_commit(commit, self._end, synced=synced, timed=timed)
         if encoded.offset + len(encoded.data) > limit:
@@ -309,7 +322,7 @@ class JsonFile:
         needed = stop + len(OPEN_END)
         extent = max(_LEAST_EXTENT_BYTES, min(self._size, _USUAL_EXTENT_BYTES), self._size // 8)
         extent = min(extent, _MOST_EXTENT_BYTES)
-        wanted = min(max(needed, self._size + extent), self._max_file_bytes)
+        wanted = max(needed, min(self._size + extent, self._max_file_bytes))
         brace = self._size - len(CLOSING)
         for size in (wanted, needed):
             try:
@@ -394,7 +407,7 @@ class JsonFile:
         if self._move is not None:
             return
         # A file may have more bytes than a limit that was lowered since.
-        new_base = self._base + max(self._size, self._max_file_bytes)
+        new_base = self._base + max(self._size, self._limit(removing=True))
         self._temporary.unlink(missing_ok=True)
         carried = affordable(outcomes, self._max_file_bytes // _OUTCOMES_SHARE)
         clears = self.clears
@@ -426,7 +439,7 @@ class JsonFile:
             raise
         self._previous = (self._fd, self._base)
         self._fd, self._base = move.snapshot.fd, new_base
-        self._end = move.snapshot.end
+        self._end = self._tidy_bytes = move.snapshot.end
         self._size = self._end + len(CLOSING)
         self._unapplied = None
         self._carried_bytes = move.carried_bytes
