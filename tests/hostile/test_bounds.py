@@ -90,10 +90,11 @@ def test_who_begins_a_request_and_does_not_go_on_is_disconnected(served, monkeyp
 
 def test_large_requests_wait_until_there_is_room_for_them(served):
     """Each is served in the end, whatever becomes of those before it, and small ones never wait."""
-    path, _ = served
+    path, peers = served
     with connect(path) as first, connect(path) as second, connect(path) as third, connect(path) as small:
-        for peer in (first, second, third):
+        for number, peer in enumerate((first, second, third)):
             peer.sendall(frame(2 * MIB - 1) + b"x" * 70_000)
+            wait_until(lambda waiting=number: peers._large_bytes and len(peers._held) == waiting)
         small.sendall(b"\x01\x00\x00\x02hi")
         assert b"2" == small.recv(100)[-1:]
 
