@@ -84,7 +84,7 @@ def source():
 
 
 @pytest.fixture
-def hub(source, clock):
+def hub(source, clock):  # noqa: ARG001  # it tells the time
     return Hub(source, 5)
 
 
@@ -109,9 +109,7 @@ class TestParked:
         source.commit("a", "b")
         source.commit("c")
 
-        assert [{"ok": True, "revision": 2}] == [{**reply, "events": 0} | {} for reply in peer.replies] or [
-            ["a", "b"]
-        ] == peer.keys
+        assert [["a", "b"]] == peer.keys
         assert [2] == [reply["revision"] for reply in peer.replies]
         assert 0 == len(hub)
         assert 2 == hub.events
@@ -302,7 +300,7 @@ class TestAfter:
         """With the revision to watch from."""
         source.commit("a", "b", "c")
         source.told_from = 2
-        with pytest.raises(RevisionGoneError, match="after revision 1 .* after revision 2"):
+        with pytest.raises(RevisionGoneError, match=r"after revision 1 .* after revision 2"):
             watch(hub, after=1)
         assert 0 == len(hub)
 
@@ -346,12 +344,10 @@ class TestAfter:
         peer, parked = watch(hub, prefix="x", after=0), watch(hub, prefix="y")
         for _ in range(hub_module._STEPS):
             hub.work()
-        events = list(source.events)
         source.commit(*(f"k{number}" for number in range(100)), "x")
         assert hub._ring.since > 100
         if compacted:
             source.told_from = source.revision
-        del events
         read_history(hub)
         source.commit("y")
 
