@@ -10,8 +10,8 @@ from kvd.backend.file.events import FileEvents
 from kvd.backend.file.store.operations import READS
 from kvd.backend.file.store.operations.upkeep import Forget, Sweep, WriteDown
 from kvd.backend.file.store.replies import changed
-from kvd.backend.file.store.store import CompactWhen, Store
-from kvd.limits import Limits
+from kvd.backend.file.store.store import Store
+from kvd.limits import CompactWhen, Limits
 from kvd.requests.parser import Parser
 from kvd.requests.twins import TWINS
 

@@ -11,8 +11,7 @@ from kvclient import DataStoreError, StoreCorruptError
 from kvd.backend.file.backend import FileBackend
 from kvd.backend.file.engine import file
 from kvd.backend.file.engine.file import JsonFile
-from kvd.backend.file.store.store import CompactWhen
-from kvd.limits import Limits
+from kvd.limits import CompactWhen, Limits
 from kvd.processes import named_process, this_process
 from kvd.replies import refusal
 from kvd.worker import Wakeup

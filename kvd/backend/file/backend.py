@@ -23,9 +23,9 @@ from kvd.backend.file.events import FileEvents
 from kvd.backend.file.health import Health
 from kvd.backend.file.store.operations import READS
 from kvd.backend.file.store.replies import Steps
-from kvd.backend.file.store.store import CompactWhen, Group, Store
+from kvd.backend.file.store.store import Group, Store
 from kvd.backend.file.upkeep import Upkeep
-from kvd.limits import Limits
+from kvd.limits import CompactWhen, Limits
 from kvd.worker import Wakeup, Worker
 
 _MOST_QUEUED_BYTES = 64 << 20

@@ -9,7 +9,7 @@ one group is under way at a time, so an operation is never decided on what may y
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from kvclient.contract.errors import DataStoreError, StoreFullError
 from kvd.backend.file.engine.interface import Commit, Compaction, Engine, Outcome
@@ -18,20 +18,13 @@ from kvd.backend.file.store.keys import Keys
 from kvd.backend.file.store.operations import CHANGES, FREES
 from kvd.backend.file.store.outcomes import Outcomes, Result, repeated, split_id
 from kvd.backend.file.store.view import View, WaitsError
-from kvd.limits import Limits
+from kvd.limits import CompactWhen, Limits
 
 # Where less than this is left for the records of what a sweep removes, a compaction does its work.
 _SWEEP_BYTES = 256
 # A compaction that failed, for want of room on the disk, say, is not tried again for so long.
 _FAILED_SECONDS = 10.0
 _UPKEEP = ("sweep", "release", "write_down", "forget")
-
-
-class CompactWhen(NamedTuple):
-    """When a compaction is worth its cost; the settings of the same names."""
-
-    compact_share: float = 0.5
-    compact_min_bytes: int = 16 << 20
 
 
 @dataclass(slots=True)
@@ -174,8 +167,10 @@ class Store:
             committed = view.committed()
             self.engine.apply(group.staged)
             self.keys.follow(committed)
-        if view.clear is not None or view.reached is not None:
-            self.keys.clears.follow(view.clear, view.reached, view.cleared)  # it may have found nothing to write down
+        if view.reached is not None:  # it may have found nothing to write down
+            self.keys.clears.go_on(view.reached, done=view.cleared is not None)
+        if view.clear is not None:
+            self.keys.cleared(view.clear, view.put_behind(view.clear))
         for client, (number, result) in group.heard.items():
             self._outcomes.add(client, number, result)
         return committed
