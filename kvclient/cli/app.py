@@ -18,6 +18,8 @@ from kvclient.cli.commands import (
     delete,
     exists,
     expire,
+    export,
+    import_,
     increment,
     list,  # noqa: A004  # a command's name
     ping,
@@ -57,7 +59,12 @@ _COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
     },
     "Keys": {"exists": exists.run, "count": count.run, "list": list.run, "clear": clear.run},
     "Events": {"watch": watch.run},
-    "Data": {"batch": batch.run, "batch-create": batch_create.run},
+    "Data": {
+        "batch": batch.run,
+        "batch-create": batch_create.run,
+        "export": export.run,
+        "import": import_.run,
+    },
     "Daemon": {
         "status": status.run,
         "stats": stats.run,
