@@ -8,6 +8,7 @@ import typer
 
 from kvclient.cli.command import NEGATIVE_NUMBERS, command
 from kvclient.cli.commands import (
+    backup,
     batch,
     batch_create,
     bench,
@@ -26,6 +27,7 @@ from kvclient.cli.commands import (
     pop,
     put,
     read,
+    restore,
     stats,
     status,
     stop,
@@ -64,6 +66,8 @@ _COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
         "batch-create": batch_create.run,
         "export": export.run,
         "import": import_.run,
+        "backup": backup.run,
+        "restore": restore.run,
     },
     "Daemon": {
         "status": status.run,
