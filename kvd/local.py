@@ -291,6 +291,7 @@ class LocalDataStore(Face):
         while not self._closed.is_set():
             with self._commit:
                 with self._state:
+                    self._health.verify()
                     self._chores.queue()
                 self._carry_out()
                 if self._compacting:

@@ -55,6 +55,22 @@ def named_process(pid: int, uid: int) -> Owner:
     return Owner(pid, start, boot(), uid)
 
 
+def process_named_by(asker: Owner, pid: int) -> Owner:
+    """Return the process that another one names by its pid. Raises `InvalidValueError` as `named_process`, and where
+    the asker's pids are not this process's: in a pid namespace of its own.
+    """
+    try:
+        status = Path(f"/proc/{asker.pid}/status").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        raise InvalidValueError(f"A key cannot be bound to process {pid}: who asked for it has ended.") from None
+    numbers = next((line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:")), [])
+    if len(numbers) > 1:  # its pid in each of the namespaces that it is in, from this one on
+        raise InvalidValueError(
+            f"A key cannot be bound to process {pid} from another pid namespace, where that is another process."
+        )
+    return named_process(pid, asker.uid)
+
+
 def peer_process(connection: socket.socket, accepted: float) -> Owner:
     """Return the process that opened a connection, which was accepted at `accepted`, in clock ticks since the boot.
 

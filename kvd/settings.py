@@ -27,8 +27,7 @@ from kvclient.contract.endpoint import (
 )
 from kvclient.contract.errors import DataStoreError
 from kvclient.contract.places import config_path
-from kvd.backend.file.store.store import CompactWhen
-from kvd.limits import Limits
+from kvd.limits import CompactWhen, Limits
 
 _PREFIX = "KVD_"
 _CLIENT_SETTINGS = {"autostart"}

@@ -21,6 +21,7 @@ _EXIT_CODES: list[tuple[int, tuple[type[DataStoreError], ...]]] = [
             errors.ValueTooLargeError,
             errors.BatchTooLargeError,
             errors.StoreFullError,
+            errors.TooManyWatchersError,
         ),
     ),
     (6, (errors.DaemonUnavailableError, errors.RequestTimeoutError)),

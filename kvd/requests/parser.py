@@ -187,14 +187,20 @@ def _invalid(message: str, field: str = "") -> DataStoreError:
     if message.startswith("Object missing required field"):
         return RequestError(f"The request lacks the field {names[0]!r}.")
     if place.endswith("op") and message.startswith("Invalid value"):
-        unknown = shorten(message.removeprefix("Invalid value ").strip("'"))
-        if field:
-            return RequestError(f"A batch cannot have the operation {unknown!r}, but {', '.join(_IN_A_BATCH)}.")
-        return RequestError(f"There is no operation {unknown!r}, but there are {', '.join(OPERATIONS)}.")
+        return _unknown_operation(shorten(message.removeprefix("Invalid value ").strip("'")), in_batch=bool(field))
     if place.endswith("ttl") and "out of range" in message:
         return InvalidTTLError("A TTL is a finite number of seconds above 0.")
     where = f" (field {place!r})" if place else ""
     return RequestError(f"This is no request{where}: {shorten(message.replace('`', ''), 200)}.")
+
+
+def _unknown_operation(name: str, *, in_batch: bool) -> DataStoreError:
+    known = _IN_A_BATCH if in_batch else list(OPERATIONS)
+    if name in known:
+        return RequestError(f"The request has the field 'op' twice, with {name!r} and another operation.")
+    if in_batch:
+        return RequestError(f"A batch cannot have the operation {name!r}, but {', '.join(known)}.")
+    return RequestError(f"There is no operation {name!r}, but there are {', '.join(known)}.")
 
 
 def _unreadable(body: bytes, message: str) -> DataStoreError:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from kvclient.contract.errors import BatchTooLargeError, DataStoreError, RequestError, ValueTooLargeError
 from kvclient.contract.zmtp import Conversation, MessageTooLargeError, ProtocolError
 from kvd.backend.asking import Owner
-from kvd.processes import named_process, peer_process, ticks_since_boot
+from kvd.processes import peer_process, process_named_by, ticks_since_boot
 from kvd.replies import refusal
 from kvd.worker import Wakeup
 
@@ -140,7 +140,7 @@ class Connection:
     def owner(self, ephemeral: bool | int) -> Owner:  # the field of the request
         """Return the process to bind a key to; see `kvd.backend.asking.Asker`."""
         asker = peer_process(self._socket, self._accepted)
-        return asker if ephemeral is True else named_process(int(ephemeral), asker.uid)
+        return asker if ephemeral is True else process_named_by(asker, int(ephemeral))
 
     def reply(self, body: bytes) -> None:
         """Answer the request that was received last. If the peer is gone, nobody hears it."""

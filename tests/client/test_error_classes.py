@@ -24,6 +24,7 @@ KINDS = {
     "StoreFullError": (),
     "StoreLockedError": (),
     "StoreCorruptError": (),
+    "TooManyWatchersError": (),
     "RequestError": (),
     "DaemonUnavailableError": (ConnectionError,),
     "RequestTimeoutError": (TimeoutError,),

@@ -24,7 +24,7 @@ of writing) are shown as JSON escapes.
 | 2 | usage, invalid JSON, invalid key, value or TTL |
 | 3 | KeyNotFoundError |
 | 4 | KeyExistsError, RevisionMismatchError |
-| 5 | a limit: KeyTooLongError, ValueTooLargeError, BatchTooLargeError, StoreFullError |
+| 5 | a limit: KeyTooLongError, ValueTooLargeError, BatchTooLargeError, StoreFullError, TooManyWatchersError |
 | 6 | no daemon could be reached, or no answer in time |
 """
 

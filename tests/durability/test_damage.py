@@ -10,8 +10,7 @@ from kvd.backend.file.engine import file as data_file
 from kvd.backend.file.engine.format import CLOSING, HEADER, Found
 from kvd.backend.file.engine.repair import repair
 from kvd.backend.file.engine.scan import walk
-from kvd.backend.file.store.operations import Delete
-from stores import Opened, as_others_read, assert_sound, contents, create
+from stores import Opened, as_others_read, assert_sound, contents, create, delete
 
 pytestmark = pytest.mark.usefixtures("many_openings")
 
@@ -24,7 +23,7 @@ def grow(path, clock, *, trimmed, compacted):
     opened.batch({"b1": 1, "b2": '{"', "b3": {"": {"crc": "00000000", "bytes": 1}}}, id="client:2")
     if compacted:
         opened.compact()
-    opened.do(Delete("plain"), create("with", "another"), create("wíth", "ünicode 😀", id="other:1"))
+    opened.do(delete("plain"), create("with", "another"), create("wíth", "ünicode 😀", id="other:1"))
     opened.create("plain", "again")
     opened.delete("b2", id="client:3")
     opened.create("brief", 1, ttl=400)

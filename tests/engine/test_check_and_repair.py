@@ -5,9 +5,9 @@ import os
 import subprocess
 
 import pytest
-from kvclient.contract.messages import replies, requests
 
 from kvclient import Client
+from kvclient.contract.operations import replies, requests
 from kvd.backend.file.engine.interface import Outcome
 from processes import KVD, Daemon, environment
 from stores import Opened, as_others_read, assert_sound, contents

@@ -291,6 +291,7 @@ class TestRestore:
 
         assert 0 == done.returncode
         assert f"Start it again as it was started, for instance with 'kvd --endpoint {daemon.endpoint}'." in done.stderr
+        daemon.process.wait()
         daemon.start()
         assert 1 == store.read("a")
 

@@ -23,9 +23,9 @@ from kvd.backend.file.events import FileEvents
 from kvd.backend.file.health import Health
 from kvd.backend.file.store.operations import READS
 from kvd.backend.file.store.replies import Steps
-from kvd.backend.file.store.store import CompactWhen, Group, Store
+from kvd.backend.file.store.store import Group, Store
 from kvd.backend.file.upkeep import Upkeep
-from kvd.limits import Limits
+from kvd.limits import CompactWhen, Limits
 from kvd.worker import Wakeup, Worker
 
 _MOST_QUEUED_BYTES = 64 << 20
@@ -163,7 +163,9 @@ class FileBackend:
             upkeep.step(committing=committer.group is not None)  # behind the commit, or while the disk is at it
         if self._health.failure is not None:
             raise self._health.failure
-        return self._timeout(None if stopping else self._chores.queue())
+        # What is to be answered before the end may wait for a chore.
+        idle = stopping and not committer.queue and not self._later
+        return self._timeout(None if idle else self._chores.queue())
 
     def _go_on_reading(self) -> None:
         for _ in range(len(self._later)):

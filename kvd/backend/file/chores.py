@@ -36,8 +36,8 @@ class Chores:
             self._retry_at = now + _RETRY_SECONDS
         if now < self._retry_at:
             return self._retry_at - now
-        for owner in keys.owners.ended():
-            committer.add_upkeep(Release(owner))
+        if ended := keys.owners.ended():
+            committer.add_upkeep(Release(ended))
         if keys.have_chores:
             committer.add_upkeep(_WRITE_DOWN if keys.clears else _FORGET)
         seconds = math.inf if due is None else due - keys.clock()

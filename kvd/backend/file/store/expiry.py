@@ -52,9 +52,11 @@ class Expiry:
 
     def due(self, now: float) -> tuple[float, str] | None:
         """Remove and return the next entry that is due at `now`, stale or not."""
-        if self._overdue:
+        while self._overdue:
             key, expires_at = self._overdue.popitem()
-            return expires_at, key
+            if expires_at <= now:
+                return expires_at, key
+            heapq.heappush(self._heap, (expires_at, key))  # the clock was set back
         if not self._heap or self._heap[0][0] > now:
             return None
         return heapq.heappop(self._heap)
@@ -67,6 +69,10 @@ class Expiry:
     def note_overdue(self, key: str, expires_at: float) -> None:
         """Take note of an entry that `due` gave and that is not stale, for `overdue`. It will be due again."""
         self._overdue[key] = expires_at
+
+    def forget_overdue(self, key: str) -> None:
+        """Take note that a key is no longer there to be due."""
+        self._overdue.pop(key, None)
 
     def next_unnoted(self, now: float) -> tuple[float, str] | None:
         """Do as `due`, without those that are noted as overdue."""

@@ -33,7 +33,7 @@ class Keys:
         self.limits = limits
         self.clock = clock
         """Gives Unix seconds."""
-        self.order = Order(engine.keys)
+        self.order = Order(lambda: [*engine.keys(), *self._dropped])  # what was dropped is removed later, as others are
         self.expiry = Expiry(engine.expiring())
         self.owners = Owners(engine.owners())
         self.clears = Clears(engine.clears)
@@ -115,6 +115,7 @@ class Keys:
         for key, entry in dropped:
             value = self.engine.read(entry) if self.keeps_dropped_values else b""
             self._dropped[key] = Put(value, entry.revision, entry.expires_at)
+            self.expiry.forget_overdue(key)
         dropped.clear()
 
     @property

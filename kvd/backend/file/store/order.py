@@ -93,8 +93,7 @@ class Order:
     def behind(self, prefix: str, after: str) -> Iterator[str]:
         """Yield the keys that begin with `prefix` and come after `after`, in order. No commit may come meanwhile."""
         assert self._keys is not None
-        first = max(after, prefix)
-        for key in self._keys.irange(minimum=first, inclusive=(first is prefix, True)):
+        for key in self._keys.irange(minimum=max(after, prefix), inclusive=(after < prefix, True)):
             if not key.startswith(prefix):
                 return
             yield key

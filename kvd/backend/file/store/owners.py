@@ -7,7 +7,7 @@ again; with the start time and the boot it names one process for ever.
 import logging
 import os
 import select
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from kvd.backend.asking import Owner
 from kvd.backend.file.engine.interface import Put
@@ -53,17 +53,14 @@ class Owners:
                 if owner is not None:
                     self._add(key, owner)
 
-    def ended(self) -> Iterator[Owner]:
-        """Yield the processes that have ended and still have keys."""
+    def ended(self) -> list[Owner]:
+        """Return the processes that have ended and still have keys."""
         for fd, _ in self._poll.poll(0) if self._watched else ():
             owner = self._watched[fd]
             self._unwatch(owner)
             self._ended[owner] = None
-        for owner in list(self._ended):
-            if owner in self._keys:
-                yield owner
-            else:
-                del self._ended[owner]
+        self._ended = {owner: None for owner in self._ended if owner in self._keys}
+        return list(self._ended)
 
     def _add(self, key: str, owner: Owner) -> None:
         self._owners[key] = owner

@@ -9,7 +9,7 @@ one group is under way at a time, so an operation is never decided on what may y
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from kvclient.contract.errors import DataStoreError, StoreFullError
 from kvd.backend.file.engine.interface import Commit, Compaction, Engine, Outcome
@@ -18,20 +18,13 @@ from kvd.backend.file.store.keys import Keys
 from kvd.backend.file.store.operations import CHANGES, FREES
 from kvd.backend.file.store.outcomes import Outcomes, Result, repeated, split_id
 from kvd.backend.file.store.view import View, WaitsError
-from kvd.limits import Limits
+from kvd.limits import CompactWhen, Limits
 
 # Where less than this is left for the records of what a sweep removes, a compaction does its work.
 _SWEEP_BYTES = 256
 # A compaction that failed, for want of room on the disk, say, is not tried again for so long.
 _FAILED_SECONDS = 10.0
 _UPKEEP = ("sweep", "release", "write_down", "forget")
-
-
-class CompactWhen(NamedTuple):
-    """When a compaction is worth its cost; the settings of the same names."""
-
-    compact_share: float = 0.5
-    compact_min_bytes: int = 16 << 20
 
 
 @dataclass(slots=True)
@@ -128,8 +121,8 @@ class Store:
         mark = view.mark()
         try:
             fields = CHANGES[op](view, request)
-            if view.revision != mark[1]:
-                cost = self.engine.cost(view.changes[mark[0] :], client, fields if client else b"", view.clear)
+            if view.revision != mark.revision:
+                cost = self.engine.cost(view.written(mark.changes), client, fields if client else b"", view.clear)
                 self._check_room(cost, group, removing=op in FREES)
                 group.cost += cost
         except (WaitsError, DataStoreError) as refused:
@@ -140,7 +133,7 @@ class Store:
             group.upkeep_waits = True
             fields = b""
         outcome = Outcome(number, view.revision, fields)
-        if client is not None and view.revision != mark[1]:
+        if client is not None and view.revision != mark.revision:
             group.durable[client] = outcome
         return outcome
 
@@ -174,8 +167,8 @@ class Store:
             committed = view.committed()
             self.engine.apply(group.staged)
             self.keys.follow(committed)
-            if view.clear is not None or view.reached is not None:
-                self.keys.clears.follow(view.clear, view.reached, view.cleared)
+        if view.clear is not None or view.reached is not None:
+            self.keys.clears.follow(view.clear, view.reached, view.cleared)  # it may have found nothing to write down
         for client, (number, result) in group.heard.items():
             self._outcomes.add(client, number, result)
         return committed

@@ -6,7 +6,7 @@ and takes them back if it is refused.
 """
 
 from itertools import islice
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from kvclient.contract.errors import KeyNotFoundError, RevisionMismatchError
 from kvclient.contract.rules import check_key, check_ttl
@@ -20,6 +20,16 @@ State = Entry | Put
 """What is known of a key that exists."""
 
 
+class Mark(NamedTuple):
+    """Where a group is before an operation, so that it can be taken back."""
+
+    changes: int
+    """How many there are."""
+    revision: int
+    reached: str | None
+    cleared: int | None
+
+
 class View:
     """The keys of a store at one time, with the changes of a group so far."""
 
@@ -31,8 +41,8 @@ class View:
         self.revision = self._engine.revision
         """Of the last change."""
         self.changes: list[tuple[str, Put | Removal]] = []
-        self._unwritten = 0
-        """The first so many changes are not to be written."""
+        self._unwritten: set[int] = set()
+        """The revisions of changes that are not to be written."""
         self._olds: list[Old] = []
         """For each change, what was there before it."""
         self._latest: dict[str, Put | Removal] = {}
@@ -226,28 +236,28 @@ class View:
 
     def forget(self, most: int) -> None:
         """Tell of keys that a compaction dropped because they had expired. Nothing of that need be written."""
-        self.removes = True
         for key in self._keys.dropped(most):
             if key not in self._latest:
-                self.revision += 1
-                self.changes.append((key, Removal(self.revision, "expired")))
-                self._olds.append(self._keys.dropped_state(key))
-                self._unwritten += 1
+                self.remove(key, "expired")
+                self._unwritten.add(self.revision)
 
     @property
     def written_at(self) -> float:
         """The time of the commit; `NEVER` if it does not hold all changes."""
         return NEVER if self._unwritten else self.now
 
-    def written(self) -> list[tuple[str, Put | Removal]]:
-        """Return the changes that the file has to hold."""
-        return self.changes[self._unwritten :]
+    def written(self, start: int = 0) -> list[tuple[str, Put | Removal]]:
+        """Return the changes that the file has to hold, of those from number `start` on."""
+        changes = self.changes[start:] if start else self.changes
+        if not self._unwritten:
+            return changes
+        return [change for change in changes if change[1].revision not in self._unwritten]
 
     def write_down(self, most: int) -> None:
         """Remove the next keys of the oldest clear."""
         clears = self._keys.clears
         if not self._keys.order.ready():
-            raise WaitsError
+            return  # the next one goes on
         clear, seen = clears.first, 0
         self.reached = clears.reached
         for key in islice(self._keys.order.behind(clear.prefix, clears.reached), most):
@@ -279,16 +289,17 @@ class View:
 
     # Taking back.
 
-    def mark(self) -> tuple[int, int]:
+    def mark(self) -> Mark:
         """Return where the group is, for `back_to`."""
-        return len(self.changes), self.revision
+        return Mark(len(self.changes), self.revision, self.reached, self.cleared)
 
-    def back_to(self, mark: tuple[int, int]) -> None:
+    def back_to(self, mark: Mark) -> None:
         """Forget what was changed since `mark`."""
-        count, self.revision = mark
+        count, self.revision, self.reached, self.cleared = mark
         if len(self.changes) > count:
             del self.changes[count:], self._olds[count:]
             self._latest = dict(self.changes)
+            self._unwritten = {revision for revision in self._unwritten if revision <= self.revision}
         if self.clear is not None and self.clear.revision > self.revision:
             self.clear = None
 

@@ -15,9 +15,9 @@ class Sweep(NamedTuple):
 
 
 class Release(NamedTuple):
-    """Remove the keys of a process that has ended. Never refused."""
+    """Remove the keys of processes that have ended. Never refused."""
 
-    owner: Owner
+    owners: list[Owner]
     op: str = "release"
     id: None = None
 
@@ -31,7 +31,7 @@ class WriteDown(NamedTuple):
 
 
 class Forget(NamedTuple):
-    """Tell of up to `most` keys that a compaction dropped. Never refused, and the first of its group."""
+    """Tell of up to `most` keys that a compaction dropped. Never refused."""
 
     most: int
     op: str = "forget"
@@ -45,11 +45,12 @@ def sweep(view: View, request: Sweep) -> bytes:
 
 
 def release(view: View, request: Release) -> bytes:
-    """Remove the keys that are bound to the process."""
-    for key in view.keys_of(request.owner):
-        state = view.find(key)
-        if state is not None and view.owner(key) == request.owner:
-            view.remove(key, "released")
+    """Remove the keys that are bound to the processes."""
+    for owner in request.owners:
+        for key in view.keys_of(owner):
+            state = view.find(key)
+            if state is not None and view.owner(key) == owner:
+                view.remove(key, "released")
     return b""
 
 
