@@ -29,7 +29,10 @@ def run(
     form: Annotated[
         Format | None,
         typer.Option(
-            "--format", help="JSON Lines, or one JSON object.", show_default="object for FILE.json, else lines"
+            "--format",
+            metavar="lines|object",
+            help="JSON Lines, or one JSON object.",
+            show_default="object for FILE.json, else lines",
         ),
     ] = None,
     values: Annotated[

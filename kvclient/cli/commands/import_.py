@@ -30,14 +30,20 @@ def run(
     options: Options,
     file: Annotated[str, typer.Argument(metavar="FILE", help="What 'kvctl export' wrote; - is standard input.")],
     on_conflict: Annotated[
-        OnConflict, typer.Option("--on-conflict", help="What to do with a key that exists.")
+        OnConflict,
+        typer.Option("--on-conflict", metavar="fail|skip|replace", help="What to do with a key that exists."),
     ] = "fail",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say what would be done, and what is wrong with the file.")
     ] = False,
     values: Annotated[bool, typer.Option("--values", help="FILE is one JSON object, key → value.")] = False,
     source: Annotated[
-        Source | None, typer.Option("--from", help="FILE is another library's: a file, or diskcache's directory.")
+        Source | None,
+        typer.Option(
+            "--from",
+            metavar="|".join(foreign.SOURCES),
+            help="FILE is another library's: a file, or diskcache's directory.",
+        ),
     ] = None,
     skip_invalid: Annotated[
         bool, typer.Option("--skip-invalid", help="With --from: leave out what is not JSON, instead of refusing all.")
