@@ -8,6 +8,7 @@ import typer
 
 from kvclient.cli.command import NEGATIVE_NUMBERS, command
 from kvclient.cli.commands import (
+    backup,
     batch,
     batch_create,
     bench,
@@ -18,12 +19,15 @@ from kvclient.cli.commands import (
     delete,
     exists,
     expire,
+    export,
+    import_,
     increment,
     list,  # noqa: A004  # a command's name
     ping,
     pop,
     put,
     read,
+    restore,
     stats,
     status,
     stop,
@@ -57,7 +61,14 @@ _COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
     },
     "Keys": {"exists": exists.run, "count": count.run, "list": list.run, "clear": clear.run},
     "Events": {"watch": watch.run},
-    "Data": {"batch": batch.run, "batch-create": batch_create.run},
+    "Data": {
+        "batch": batch.run,
+        "batch-create": batch_create.run,
+        "export": export.run,
+        "import": import_.run,
+        "backup": backup.run,
+        "restore": restore.run,
+    },
     "Daemon": {
         "status": status.run,
         "stats": stats.run,

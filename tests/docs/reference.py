@@ -46,10 +46,14 @@ def section(name: str, command: Any) -> str:
     rows = [(p.metavar or p.name.upper(), p.help) for p in arguments]
     rows += [(" ".join([", ".join(p.opts), p.metavar or ""]).strip(), p.help) for p in options]
     if rows:
-        parts.append(
-            "\n".join(["| | |", "|---|---|", *(f"| `{what}` | {' '.join(text.split())} |" for what, text in rows)])
-        )
+        parts.append("\n".join(["| | |", "|---|---|", *(_row(what, text) for what, text in rows)]))
     return "\n\n".join(part.replace("\b\n", "") for part in parts) + "\n"
+
+
+def _row(what: str, text: str) -> str:
+    """Return a row of a table. A bar in it would begin another cell, in code as well."""
+    cells = (cell.replace("|", "\\|") for cell in (f"`{what}`", " ".join(text.split())))
+    return f"| {' | '.join(cells)} |"
 
 
 def _placeholder(argument: Any) -> str:

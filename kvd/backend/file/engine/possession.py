@@ -50,9 +50,9 @@ def refuse_other_names(fd: int, path: Path) -> None:
     """Raise `DataStoreError` if the open data file has another name than `path`, a hard link.
 
     A compaction puts another file at the path, and the other name would go on showing the old one as if it were the
-    store. Names that a crashed conversion or repair gave it, before it could replace it, are taken away again.
+    store. Names that a crashed conversion, repair or restore gave it, before it could replace it, are taken away again.
     """
-    for why in ("original", "damaged"):
+    for why in ("original", "damaged", "replaced"):
         for name in list(kept_names(path, why)):
             name.unlink()
     names = os.fstat(fd).st_nlink

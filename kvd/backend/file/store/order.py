@@ -43,21 +43,20 @@ class Order:
         return None if self._keys is None else list(self._keys)
 
     def _make(self) -> Iterator[None]:
+        # Whatever is done with a million keys at once takes tenths of a second: to give a list of them back, too.
         keys = self._all_keys()
         runs = []
-        for start in range(0, len(keys), _SORTED_AT_ONCE):
-            runs.append(sorted(keys[start : start + _SORTED_AT_ONCE]))
-            if len(keys) > _SORTED_AT_ONCE:
+        while keys:
+            runs.append(sorted(keys[-_SORTED_AT_ONCE:]))
+            del keys[-_SORTED_AT_ONCE:]
+            if keys or len(runs) > 1:
                 yield
+        made = SortedList(runs[0] if len(runs) == 1 else ())
         if len(runs) > 1:
-            merged = merge(*runs)
-            keys = []
+            merged = merge(*map(_taken, runs))
             while part := list(islice(merged, _MERGED_AT_ONCE)):
-                keys += part
+                made.update(part)
                 yield
-        else:
-            keys = runs[0] if runs else []
-        made = SortedList(keys)
         for key, came in self._meanwhile.items():
             if not came:
                 made.discard(key)
@@ -102,6 +101,13 @@ class Order:
         """Return how many keys begin with `prefix`."""
         assert self._keys is not None
         return between(self._keys, prefix, end_of(prefix))
+
+
+def _taken(keys: list[str]) -> Iterator[str]:
+    """Yield all keys of a list, and leave it empty."""
+    keys.reverse()
+    while keys:
+        yield keys.pop()
 
 
 def between(keys: "SortedList[str] | SortedDict[str, Any]", first: str, end: str | None) -> int:
