@@ -78,6 +78,8 @@ class StoreDriver:
                     next(answer)
                 except StopIteration as end:
                     answer = end.value
+                else:
+                    self.chores(1)  # a count waits until clears are written down
             asker.reply(answer)
         except DataStoreError as error:
             asker.refuse(error)
@@ -117,11 +119,18 @@ class StoreDriver:
     def compact(self) -> None:
         self._opened.compact()
 
+    def tell_dropped(self) -> None:
+        """Tell what a compaction dropped, as is done right behind it."""
+        while self._store.keys.dropped(1):
+            self._opened.do(Forget(1000))
+
     def reopen(self) -> None:
+        self.tell_dropped()
         self._opened.close()
         self._open()
 
     def crash(self) -> None:
+        self.tell_dropped()
         self._opened.crash()
         self._open()
 

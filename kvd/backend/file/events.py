@@ -38,7 +38,8 @@ class FileEvents:
 
     def _follow(self, committed: Committed) -> None:
         if self._told is not None:
-            self._told([self._event(change, committed.time) for change in committed.changes])
+            at = round(committed.time, 3)  # as the file tells it
+            self._told([self._event(change, at) for change in committed.changes])
 
     def _event(self, change: Change, time: float) -> Event:
         key, old, new = change
