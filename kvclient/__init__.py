@@ -30,3 +30,8 @@ def __getattr__(name: str) -> Any:
 
         return AsyncClient
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    # What is not imported yet is completed by editors and notebooks all the same.
+    return sorted({*globals(), *__all__})

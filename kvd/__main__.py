@@ -3,18 +3,23 @@
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kvclient.contract.errors import DataStoreError
 from kvclient.screen.console import prepare, reporting
+from kvclient.screen.help import CONTEXT, Group
 from kvd import logs
 from kvd.backend.file.engine.interface import EngineFailure
 
+if TYPE_CHECKING:
+    from kvd.settings import Settings
+
 app = typer.Typer(
+    cls=Group,
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
@@ -53,6 +58,8 @@ def serve(
     settings = Settings.load(store=store, file=file, endpoint=endpoint, sync=sync)
     try:
         serve_until_stopped(settings)
+    except DataStoreError:  # some are an OSError as well
+        raise
     except OSError as error:  # the daemon's own, which `reporting` would take for one of the output
         sys.excepthook(type(error), error, error.__traceback__)
         raise typer.Exit(1) from None
@@ -93,6 +100,44 @@ def _repair(context: typer.Context, file: File = None, json: Json = False) -> No
     raise typer.Exit(repair.run(_data_file(context, file), as_json=json))
 
 
+@app.command("backup")
+def _backup(
+    context: typer.Context,
+    target: Annotated[Path, typer.Argument(metavar="BACKUP", help="Where to.")],
+    file: File = None,
+    json: Json = False,
+) -> None:
+    """Copy a data file while a daemon writes to it. The copy is a data file of one moment, and has all that was
+    acknowledged before; the daemon is not disturbed. 'kvctl backup' finds the file by itself.
+
+    Example: kvd backup /mnt/backup/data_store.json
+    """
+    from kvd.commands import backup
+
+    backup.run(_data_file(context, file), target, as_json=json)
+
+
+@app.command("restore")
+def _restore(
+    context: typer.Context,
+    backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="What 'kvd backup' or 'kvctl backup' made.")],
+    file: File = None,
+    wait: Annotated[
+        float, typer.Option(metavar="SECONDS", min=0, help="Wait so long for the daemon that has the file to end.")
+    ] = 0.0,
+    json: Json = False,
+) -> None:
+    """Put the content of a backup in place of a data file's, which is kept aside. No daemon may have the file open;
+    'kvctl restore' ends it, and starts it again.
+
+    Example: kvd restore /mnt/backup/data_store.json
+    """
+    from kvd.commands import restore
+
+    settings = _settings(context)
+    restore.run(backup, file or settings.data_file, settings.max_file_bytes, wait, as_json=json)
+
+
 @app.command("schema")
 def _schema() -> None:
     """Print the JSON Schema of requests and replies.
@@ -106,12 +151,15 @@ def _schema() -> None:
 
 def _data_file(context: typer.Context, file: Path | None) -> Path:
     """Return `file`, or the data file that `kvd` itself would open with the options before the command."""
-    if file is not None:
-        return file
+    return file if file is not None else _settings(context).data_file
+
+
+def _settings(context: typer.Context) -> "Settings":
+    """Return the settings of a `kvd` with the options before the command."""
     from kvd.settings import Settings
 
     given = context.parent.params if context.parent is not None else {}
-    return Settings.load(store=given.get("store"), file=given.get("file")).data_file
+    return Settings.load(store=given.get("store"), file=given.get("file"))
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from types import FrameType
 
 from kvd.backend.file.backend import FileBackend
 from kvd.backend.file.engine.file import JsonFile
+from kvd.changes import Changes
 from kvd.replies import as_text
 from kvd.server.activation import take_sockets
 from kvd.server.connections import Connections
@@ -35,24 +36,26 @@ def serve(settings: Settings) -> None:
     for number in _STOPPING:
         signal.signal(number, _end)  # until the server takes over: opening a large file takes seconds
     _allow_descriptors()
+    changes = Changes(settings)
     notifier = Notifier()
-    endpoint = Endpoint(settings.listen_on, take_sockets())
+    endpoint = Endpoint.of(settings.endpoint, settings.store, take_sockets())
     try:
         engine = JsonFile(
             settings.data_file,
             sync=settings.sync,
             max_file_bytes=settings.max_file_bytes,
             progress=lambda done, size: notifier.opening(settings.data_file, done, size),
+            served_on=endpoint.address,
         )
         try:
-            _serve(settings, endpoint, engine, notifier)
+            _serve(settings, changes, endpoint, engine, notifier)
         finally:
             engine.close()
     finally:
         endpoint.release()
 
 
-def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: Notifier) -> None:
+def _serve(settings: Settings, changes: Changes, endpoint: Endpoint, engine: JsonFile, notifier: Notifier) -> None:
     limits = settings.limits()
     wakeup = Wakeup()
     backend = FileBackend(
@@ -67,7 +70,7 @@ def _serve(settings: Settings, endpoint: Endpoint, engine: JsonFile, notifier: N
     connections = Connections(endpoint.bind(), wakeup, most_bytes=limits.max_request_bytes)
     connections.listen_to(backend.fd)
     server = Server(connections, backend, hub, wakeup)
-    dispatch = Dispatch(backend, hub, connections, limits, as_text(endpoint.address), server.stop)
+    dispatch = Dispatch(backend, hub, connections, limits, as_text(endpoint.address), changes, server.stop)
 
     def stop(number: int, _: FrameType | None) -> None:
         log.info("stopping on %s", signal.Signals(number).name)

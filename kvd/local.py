@@ -21,7 +21,6 @@ from kvclient.contract.calls import Call, closed
 from kvclient.contract.errors import DataStoreError, StoreLockedError
 from kvclient.contract.face import Face
 from kvclient.contract.operations import OPERATIONS
-from kvd import __version__
 from kvd.asked import Asked
 from kvd.backend.file.chores import Chores
 from kvd.backend.file.committer import Committer
@@ -35,6 +34,7 @@ from kvd.backend.file.store.store import Store
 from kvd.replies import DONE, as_text, encode
 from kvd.requests.parser import Parser
 from kvd.settings import Settings
+from kvd.version import VERSION
 from kvd.watch.hub import Hub
 
 log = logging.getLogger(__name__)
@@ -210,7 +210,7 @@ class LocalDataStore(Face):
         refusing = {} if self._refusing is None else {"refusing": self._refusing}
         return {
             "pid": getpid(),
-            "version": __version__,
+            "version": VERSION,
             "python": platform.python_version(),
             "endpoint": "",
             **describe(self._store),
@@ -238,7 +238,7 @@ class LocalDataStore(Face):
     def _carry_out(self) -> None:
         """Write what is queued, group by group. Called with the right to commit."""
         committer = self._committer
-        while len(committer):
+        while committer.queue:
             with self._state:
                 group = committer.begin()
             if group is not None:
@@ -291,6 +291,7 @@ class LocalDataStore(Face):
         while not self._closed.is_set():
             with self._commit:
                 with self._state:
+                    self._health.verify()
                     self._chores.queue()
                 self._carry_out()
                 if self._compacting:
@@ -304,7 +305,7 @@ class LocalDataStore(Face):
                         log.warning("%s", error)
                         return  # nothing can be written any more
             with self._state:
-                due = self._chores.timeout()
+                due = self._chores.queue()
                 self._hub.work()
             poll.poll(1000 * min(_UPKEEP_SECONDS, _UPKEEP_SECONDS if due is None else due))
             if select.select([self._wake], [], [], 0)[0]:

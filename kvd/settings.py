@@ -9,8 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from platformdirs import user_documents_path
-from pydantic import AfterValidator, Field, ValidationError
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -18,13 +17,26 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from kvclient.contract.endpoint import DEFAULT_STORE, check_store_name, config_path, default_endpoint, read_config
+from kvclient.contract.endpoint import (
+    DEFAULT_STORE,
+    check_store_name,
+    default_endpoint,
+    default_file,
+    merged,
+    read_config,
+)
 from kvclient.contract.errors import DataStoreError
-from kvd.backend.file.store.store import CompactWhen
-from kvd.limits import Limits
+from kvclient.contract.places import config_path
+from kvd.limits import CompactWhen, Limits
 
 _PREFIX = "KVD_"
 _CLIENT_SETTINGS = {"autostart"}
+
+_REQUEST_FIELDS_BYTES = 4096
+_MOST_ESCAPES = 3
+"""As many times longer a value in any language can get where a client escapes it, as `json.dumps` does: `é`, two bytes,
+becomes `\\u00e9`."""
+_MOST_KEY_CHARACTER_BYTES = 12
 
 Count = Annotated[int, Field(ge=1)]
 
@@ -53,14 +65,19 @@ class Settings(BaseSettings):
     )
     max_key_length: Count = Field(256, description="Characters that a key may have.")
     max_value_bytes: Count = Field(1 << 20, description="Bytes that a value may have as compact UTF-8 JSON.")
+    max_request_bytes: Count = Field(
+        16 << 20, description="Bytes of one request; never less than one value of the largest size needs."
+    )
     max_file_bytes: int = Field(1 << 30, ge=4096, description="Bytes that the data file never exceeds.")
     max_batch: Count = Field(10_000, description="Operations that one batch may have.")
-    max_request_bytes: Count = Field(16 << 20, description="Bytes that one request may have.")
     max_watchers: Count = Field(10_000, description="Watches that may wait at a time.")
     compact_share: float = Field(
         0.5, gt=0, le=1, description="The file is compacted when so much of it is superseded, deleted or expired …"
     )
     compact_min_bytes: Count = Field(16 << 20, description="… and that is at least so many bytes.")
+
+    _given: dict[str, Any] = PrivateAttr(default_factory=dict)
+    """What the command line said."""
 
     @classmethod
     def load(cls, **given: Any) -> Self:
@@ -80,7 +97,12 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise DataStoreError(_explain(error)) from None
         check_store_name(settings.store)
+        settings._given.update(given)
         return settings
+
+    def as_they_are_now(self) -> Self:
+        """Return what the settings would be after a restart with the same command line. Raises as `load`."""
+        return self.load(**self._given)
 
     @classmethod
     def settings_customise_sources(
@@ -106,16 +128,33 @@ class Settings(BaseSettings):
     @property
     def data_file(self) -> Path:
         """The data file's path."""
-        return self.file or user_documents_path() / f"{self.store}.json"
+        return self.file or default_file(self.store)
 
     @property
     def listen_on(self) -> str:
         """The endpoint's address."""
         return self.endpoint or default_endpoint(self.store)
 
+    @property
+    def largest_request(self) -> int:
+        """The bytes of one request in force: `max_request_bytes`, or what the largest value needs, however escaped."""
+        largest_value = _MOST_ESCAPES * self.max_value_bytes + _MOST_KEY_CHARACTER_BYTES * self.max_key_length
+        return max(self.max_request_bytes, _REQUEST_FIELDS_BYTES + largest_value)
+
     def limits(self) -> Limits:
         """Return the bounds of what a store takes."""
-        return Limits(*(getattr(self, name) for name in Limits._fields))
+        limits = Limits(*(getattr(self, name) for name in Limits._fields))
+        return limits._replace(max_request_bytes=self.largest_request)
+
+    def in_force(self) -> dict[str, Any]:
+        """Return all settings as a daemon takes them at its start, for JSON."""
+        values = self.model_dump(mode="json")
+        return {
+            **values,
+            "file": str(self.data_file),
+            "endpoint": self.endpoint,
+            "max_request_bytes": self.largest_request,
+        }
 
     def compact_when(self) -> CompactWhen:
         """Return when a compaction is worth its cost."""
@@ -133,14 +172,7 @@ class _Levels(PydanticBaseSettingsSource):
         return None, field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        merged: dict[str, Any] = {}
-        for level in self._levels:
-            values = level()
-            if "store" in values:
-                merged.pop("file", None)
-                merged.pop("endpoint", None)
-            merged |= values
-        return merged
+        return merged(level() for level in self._levels)
 
 
 def _variable(name: str) -> str:

@@ -2,13 +2,17 @@
 
 import itertools
 import os
+import signal
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import BoundedSemaphore
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from clock import Clock
+from kvd.backend.file.engine.inotify import Inotify
 from processes import Daemon
 
 
@@ -17,7 +21,12 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
-    """Choose how many examples hypothesis tries. It reads this when a test is imported."""
+    """Choose how many examples hypothesis tries. It reads this when a test is imported.
+
+    And have Ctrl-C end what tests start, also where a shell runs pytest in the background: it has it ignore Ctrl-C, and
+    all that it starts after it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile(
         "kvd",
         max_examples=10_000 if config.getoption("--long") else 300,
@@ -54,6 +63,22 @@ def memory(tmp_path):
         return
     with tempfile.TemporaryDirectory(dir=shared, prefix="kvd-") as path:
         yield Path(path)
+
+
+@pytest.fixture
+def many_openings(monkeypatch):
+    """For tests that open thousands of stores: the kernel takes 8 ms to close an inotify descriptor, which is most of
+    the time of opening and closing one. Closed on threads, they are waited for together.
+    """
+    with ThreadPoolExecutor(16) as closing:
+        few = BoundedSemaphore(64)  # a user may have 128
+
+        def close(inotify):
+            few.acquire()
+            closing.submit(os.close, inotify._fd).add_done_callback(lambda _: few.release())
+
+        monkeypatch.setattr(Inotify, "close", close)
+        yield
 
 
 @pytest.fixture

@@ -6,9 +6,13 @@ import time
 from kvclient.contract.errors import DataStoreError
 from kvd.backend.file.engine.check import check
 from kvd.backend.file.engine.file import JsonFile
-from kvd.backend.file.store.operations.upkeep import Sweep
-from kvd.backend.file.store.store import CompactWhen, Store, Task
-from kvd.limits import Limits
+from kvd.backend.file.events import FileEvents
+from kvd.backend.file.store.operations import READS
+from kvd.backend.file.store.operations.upkeep import Forget, Sweep, WriteDown
+from kvd.backend.file.store.replies import changed
+from kvd.backend.file.store.store import Store
+from kvd.limits import CompactWhen, Limits
+from kvd.requests.parser import Parser
 from kvd.requests.twins import TWINS
 
 
@@ -18,6 +22,7 @@ class Opened:
     def __init__(self, path, clock=time.time, *, sync="always", **settings):
         self.path = path
         self.clock = clock
+        self.opened_with = {"sync": sync, **settings}
         when = {name: settings.pop(name) for name in CompactWhen._fields if name in settings}
         limits = Limits(**settings)
         self.engine = JsonFile(path, sync=sync, max_file_bytes=limits.max_file_bytes)
@@ -46,7 +51,7 @@ class Opened:
         return group.results
 
     def decide(self, *operations, asker=None):
-        return self.store.decide([Task(asker, operation) for operation in operations])
+        return self.store.decide([(asker, operation) for operation in operations])
 
     def change(self, operation):
         """Carry out one operation, after a compaction if it takes one; raise if it is refused."""
@@ -70,6 +75,38 @@ class Opened:
     def sweep(self, most=1000):
         return self.change(Sweep(most))
 
+    def settle(self):
+        """Write down all that was cleared, and tell of all that a compaction dropped."""
+        while self.keys.clears:
+            self.change(WriteDown(300))
+        while self.keys.dropped(1):
+            self.change(Forget(500))
+
+    def ask(self, op, **fields):
+        """Return the reply to an operation, carried out in a commit of its own if it is a change."""
+        asked = request(op, **fields)
+        if op not in READS:
+            (outcome,) = self.outcomes(asked)
+            if isinstance(outcome, DataStoreError):
+                raise outcome
+            return json.loads(changed(outcome))
+        answer = READS[op](self.keys, asked)
+        while not isinstance(answer, bytes):
+            try:
+                next(answer)
+            except StopIteration as end:
+                answer = end.value
+        return json.loads(answer)
+
+    def list(self, prefix=""):
+        return [entry["key"] for entry in self.ask("list", prefix=prefix)["entries"]]
+
+    def follow(self):
+        """Return a list that takes up the events of every commit from now on."""
+        events = []
+        FileEvents(self.store).tell(events.extend)
+        return events
+
     def read(self, key):
         return json.loads(self.keys.value(key, self.keys.existing(key)))
 
@@ -89,11 +126,23 @@ class Opened:
                 job.run()
 
     def close(self):
+        self.keys.owners.close()
         self.engine.close()
 
     def crash(self):
         """Leave the file as a process that is killed leaves it."""
+        self.keys.owners.close()
         self.engine.abandon()
+
+    def reopened(self):
+        """Close the file and open it anew."""
+        self.close()
+        return Opened(self.path, self.clock, **self.opened_with)
+
+
+def request(op, **fields):
+    """Return an operation as the daemon parses it, with no limit in the way."""
+    return Parser(Limits(max_value_bytes=1 << 30, max_batch=1 << 30)).parse(encoded({"op": op, **fields}))
 
 
 def create(key, value, ttl=None, id=None):  # noqa: A002

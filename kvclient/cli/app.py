@@ -8,6 +8,7 @@ import typer
 
 from kvclient.cli.command import NEGATIVE_NUMBERS, command
 from kvclient.cli.commands import (
+    backup,
     batch,
     batch_create,
     bench,
@@ -18,12 +19,15 @@ from kvclient.cli.commands import (
     delete,
     exists,
     expire,
+    export,
+    import_,
     increment,
     list,  # noqa: A004  # a command's name
     ping,
     pop,
     put,
     read,
+    restore,
     stats,
     status,
     stop,
@@ -31,10 +35,12 @@ from kvclient.cli.commands import (
     watch,
 )
 from kvclient.cli.service.app import app as service
+from kvclient.screen.help import CONTEXT, Group
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=CONTEXT,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Share keys between the processes of this machine. Keys hold any JSON value and can expire.",
@@ -55,7 +61,14 @@ _COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
     },
     "Keys": {"exists": exists.run, "count": count.run, "list": list.run, "clear": clear.run},
     "Events": {"watch": watch.run},
-    "Data": {"batch": batch.run, "batch-create": batch_create.run},
+    "Data": {
+        "batch": batch.run,
+        "batch-create": batch_create.run,
+        "export": export.run,
+        "import": import_.run,
+        "backup": backup.run,
+        "restore": restore.run,
+    },
     "Daemon": {
         "status": status.run,
         "stats": stats.run,

@@ -1,11 +1,18 @@
 """JSON that a person typed, or that comes from a file or a pipe."""
 
+import ast
 import json
+import shlex
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
 from kvclient.contract.errors import DataStoreError, InvalidValueError
+from kvclient.contract.rules import encode_value
+
+_LONGEST_TO_HINT_AT = 200
+_PYTHON = "JSON has double quotes where Python may have single ones, and true, false and null."
 
 
 def parse(text: str, what: str) -> Any:
@@ -35,12 +42,35 @@ def read(source: str) -> str:
 
 def _hint(text: str) -> str:
     """Tell how to type what was probably meant."""
-    if len(text) > 60 or "\n" in text or "'" in text:
-        return ""
     bare = text.strip()
-    if bare and bare[0] not in '{["':
-        return f" Is it a string? Then its quotes need quotes for the shell: '\"{bare}\"'"
+    if not bare or len(bare) > _LONGEST_TO_HINT_AT or "\n" in bare:
+        return ""
+    if (meant := _from_python(bare)) is not None:
+        return f" {_PYTHON} Try: {_typed(text, meant)}"
+    if bare[0] not in "{[\"'":
+        quoted = json.dumps(bare, ensure_ascii=False)
+        return f" Is it a string? Then its quotes need quotes for the shell: {shlex.quote(quoted)}"
+    if "'" in bare:
+        return f" {_PYTHON}"
     return """ In the shell, put it in single quotes and names and strings in double ones: '{"name": "value1"}'"""
+
+
+def _from_python(text: str) -> str | None:
+    """Return the JSON of what `text` is in Python, or None if that is nothing that JSON has."""
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            value = ast.literal_eval(text)
+        encode_value(value)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _typed(text: str, meant: str) -> str:
+    """Return the command as it would have been right, or only the value if that was not on the command line."""
+    if sys.argv.count(text) != 1:
+        return meant
+    return shlex.join(["kvctl", *(meant if word == text else word for word in sys.argv[1:])])
 
 
 def _refuse_constant(constant: str) -> None:

@@ -4,9 +4,11 @@ import json
 import sys
 from typing import Any
 
+from kvclient.cli import unheard
 from kvclient.contract import errors
 from kvclient.contract.errors import DataStoreError
 from kvclient.screen.console import complain
+from kvclient.screen.text import text_for
 
 _EXIT_CODES: list[tuple[int, tuple[type[DataStoreError], ...]]] = [
     (2, (errors.InvalidKeyError, errors.InvalidValueError, errors.InvalidTTLError)),
@@ -19,6 +21,7 @@ _EXIT_CODES: list[tuple[int, tuple[type[DataStoreError], ...]]] = [
             errors.ValueTooLargeError,
             errors.BatchTooLargeError,
             errors.StoreFullError,
+            errors.TooManyWatchersError,
         ),
     ),
     (6, (errors.DaemonUnavailableError, errors.RequestTimeoutError)),
@@ -39,7 +42,9 @@ def report(error: DataStoreError) -> int:
         fields = {"error": type(error).__name__, "message": error.message, "keys": error.keys}
         complain(json.dumps(fields))
     else:
-        complain(f"kvctl: {' '.join(error.message.split())}")
+        complain(f"kvctl: {' '.join(line.strip() for line in error.message.splitlines())}")
+        for told in unheard.about(error):
+            complain(f"kvctl: {told}")
     return exit_code(error)
 
 
@@ -48,4 +53,4 @@ def show(value: Any) -> None:
     if sys.stdout is None:
         raise DataStoreError("The output cannot be written: standard output is closed.")
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    print(json.dumps(value, ensure_ascii=plain, indent=2 if sys.stdout.isatty() else None))
+    print(text_for(sys.stdout, json.dumps(value, ensure_ascii=plain, indent=2 if sys.stdout.isatty() else None)))

@@ -22,6 +22,7 @@ from kvclient.contract.calls import Call
 from kvclient.contract.endpoint import Target, tcp_address
 from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestTimeoutError
 from kvclient.contract.listing import Listing
+from kvclient.contract.ownership import check_safe
 from kvclient.contract.records import Entry
 
 T = TypeVar("T")
@@ -105,6 +106,17 @@ class AsyncConnection(Line):
 
     def _open(self) -> zmq.asyncio.Socket:
         endpoint = self._target.endpoint
+        if self._target.socket is not None:
+            # libzmq connects in a thread of its own, again and again, and sends before anybody can ask who listens.
+            # So nobody else may be able to listen there: then only this user and root can.
+            try:
+                check_safe(self._target.socket.parent)
+            except (FileNotFoundError, NotADirectoryError):
+                pass  # it is gone: then nobody listens
+            except DataStoreError:
+                raise
+            except OSError as error:
+                raise DaemonUnavailableError(f"The daemon on {endpoint} cannot be reached: {error}.") from None
         ipv6 = self._target.socket is None and ":" in tcp_address(endpoint)[0]
         try:
             socket = self._socket = zmq.asyncio.Socket(_context(), zmq.REQ)

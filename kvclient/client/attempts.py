@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from kvclient.client.autostart import listening, start_daemon
+from kvclient.client.stores import is_missing, missing, what_to_do
 from kvclient.contract.endpoint import Target, tcp_address
 from kvclient.contract.errors import DaemonUnavailableError, RequestTimeoutError
 
@@ -55,7 +56,7 @@ def attempts(
         yield from _pause_if_lost(started, FIRST_RETRY_SECONDS + wait, deadline)
     else:
         patience = timeout if target.autostart else min(timeout, _ABSENCE_SECONDS)
-        yield from _find_daemon(target, started + patience)
+        yield from _find_daemon(target, started + patience, changes=changes)
         asked = time.monotonic()
         yield from _exchange(min(FIRST_RETRY_SECONDS + wait, deadline - asked), deadline)
     pause = FIRST_RETRY_SECONDS
@@ -69,7 +70,7 @@ def attempts(
                 f"No answer from {target.endpoint} within {timeout + wait:g} s. {_outcome(changes)}"
             )
         try:
-            yield from _find_daemon(target, min(deadline, now + timeout))
+            yield from _find_daemon(target, min(deadline, now + timeout), changes=changes)
         except DaemonUnavailableError as error:
             raise went_away(error, changes=changes) from None
         # Some of a second more or less: clients that lost the same daemon do not all come back at once.
@@ -104,15 +105,17 @@ def _pause_if_lost(started: float, seconds: float, deadline: float) -> Iterator[
         yield Pause(max(0.0, min(_AWAY_POLL_SECONDS * random.uniform(0.5, 1.5), deadline - now)))
 
 
-def _find_daemon(target: Target, deadline: float) -> Iterator[Pause]:
-    """Pause until somebody listens; start a daemon if that is wanted."""
+def _find_daemon(target: Target, deadline: float, *, changes: bool) -> Iterator[Pause]:
+    """Pause until somebody listens; start a daemon if that is wanted: to read, only for a store that there is."""
     while not _somebody_listens(target, deadline):
         if target.autostart and target.socket is not None:
-            for seconds in start_daemon(target.socket, target.named_store, deadline):
+            if not changes and is_missing(target):
+                raise missing(target)
+            for seconds in start_daemon(target, target.socket, deadline):
                 yield Pause(seconds)
             return
         if time.monotonic() > deadline:
-            raise DaemonUnavailableError(f"No daemon listens on {target.endpoint}. Start one with 'kvd'.")
+            raise DaemonUnavailableError(f"No daemon listens on {target.endpoint}. {what_to_do(target)}")
         yield Pause(_AWAY_POLL_SECONDS * random.uniform(0.5, 1.5))
 
 

@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kvclient.contract.endpoint import Target
 from kvclient.contract.errors import DaemonUnavailableError, DataStoreError
+from kvclient.contract.ownership import make_private
+from kvclient.contract.places import log_directory
 
 if TYPE_CHECKING:
     import subprocess
@@ -41,24 +44,25 @@ def listening(path: Path) -> bool:
         return True
 
 
-def start_daemon(path: Path, store: str | None, deadline: float) -> Iterator[float]:
-    """Start a daemon and wait until it listens at `path`, at most until `deadline` on the monotonic clock.
+def start_daemon(target: Target, path: Path, deadline: float) -> Iterator[float]:
+    """Start the daemon of `target` and wait until it listens at `path`, until `deadline` (monotonic) at the latest.
 
-    Yields the seconds to wait before it goes on. `store` is what was asked for by name, if anything was. Of many
-    processes that try it at once one starts a daemon and the others wait for it. Raises `DaemonUnavailableError` that
-    repeats what the daemon said.
+    Yields the seconds to wait before it goes on. Of many processes that try it at once one starts a daemon and the
+    others wait for it. Raises `DaemonUnavailableError` that repeats what the daemon said, and `AccessDeniedError` if
+    others than this user could change what is at `path`.
     """
     try:
-        yield from _start_one(path, store, deadline)
+        yield from _start_one(target, path, deadline)
     except DataStoreError:
         raise
     except OSError as error:
         raise DaemonUnavailableError(f"No daemon runs and none could be started: {error}") from None
 
 
-def _start_one(path: Path, store: str | None, deadline: float) -> Iterator[float]:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fd = os.open(path.with_name(f"{path.name}.start"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _start_one(target: Target, path: Path, deadline: float) -> Iterator[float]:
+    make_private(path.parent)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    fd = os.open(path.with_name(f"{path.name}.start"), flags, 0o600)
     try:
         while True:
             try:
@@ -69,23 +73,26 @@ def _start_one(path: Path, store: str | None, deadline: float) -> Iterator[float
             if listening(path):
                 return
         if not listening(path):
-            yield from _start(path, store, deadline)
+            yield from _start(target, path, deadline)
     finally:
         os.close(fd)
 
 
-def _start(path: Path, store: str | None, deadline: float) -> Iterator[float]:
-    import subprocess  # most find a daemon and need neither of these
-
-    from platformdirs import user_log_path
+def _start(target: Target, path: Path, deadline: float) -> Iterator[float]:
+    import subprocess  # most find a daemon and do not need it
 
     _started[:] = [daemon for daemon in _started if daemon.poll() is None]
-    log = user_log_path("kvd", ensure_exists=True) / f"{path.stem}.log"
-    command = [sys.executable, "-m", "kvd", *(["--store", store] if store is not None else [])]
-    with log.open("ab") as output:
+    log = log_directory() / f"{path.stem}.log"
+    make_private(log.parent)
+    with open(log, "ab", opener=_for_us_alone) as output:
         said_from = output.tell()
         daemon = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", start_new_session=True
+            [sys.executable, "-m", "kvd", *target.options],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd="/",
+            start_new_session=True,
         )
     _started.append(daemon)
     while not listening(path):
@@ -93,6 +100,13 @@ def _start(path: Path, store: str | None, deadline: float) -> Iterator[float]:
             said = log.read_bytes()[said_from:].decode("utf-8", "replace").strip().splitlines()
             raise DaemonUnavailableError(f"No daemon runs and none could be started: {said[-1] if said else log}")
         yield _patience(path, deadline)
+
+
+def _for_us_alone(path: str, flags: int) -> int:
+    """Open a file that nobody else may read, whatever the umask is and whoever made it before."""
+    fd = os.open(path, flags | os.O_NOFOLLOW, 0o600)
+    os.fchmod(fd, 0o600)
+    return fd
 
 
 def _patience(path: Path, deadline: float) -> float:

@@ -71,10 +71,11 @@ class Caller(ABC):
 class Client(Caller, Face):
     """A store, as its daemon serves it.
 
-    Connects on first use, and starts a daemon if none runs on the default endpoint (`KVD_AUTOSTART=0` turns that off).
-    Safe to call from many threads, each of which gets a connection of its own, from signal handlers, and after a fork;
-    can be pickled. A daemon that restarts goes unnoticed: a request without an answer is repeated until `timeout`, and
-    carried out once.
+    Connects on first use, and starts a daemon if none runs on the default endpoint (`KVD_AUTOSTART=0` turns that off);
+    to read, only for a store that has a data file. Talks to a daemon of this user or of root only: where another user
+    listens, each call raises `AccessDeniedError`. Safe to call from many threads, each of which gets a connection of
+    its own, from signal handlers, and after a fork; can be pickled. A daemon that restarts goes unnoticed: a request
+    without an answer is repeated until `timeout`, and carried out once.
 
     >>> store = Client()
     >>> store.create("key1", {"name": "value1"}, ttl=5)

@@ -12,6 +12,7 @@ from kvclient.client.attempts import FIRST_RETRY_SECONDS, Exchange, attempts, we
 from kvclient.contract.calls import identified
 from kvclient.contract.endpoint import Target, tcp_address
 from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestError
+from kvclient.contract.ownership import check_peer, explain_refusal
 from kvclient.contract.zmtp import Conversation, ProtocolError
 
 _CONNECT_SECONDS = 1.0
@@ -67,7 +68,8 @@ class Connection(Line):
         """Return the reply to `request`, which is repeated until one comes; one that `changes` the store gets an id.
 
         For `wait` seconds the daemon may hold back the reply. Raises `DaemonUnavailableError` or `RequestTimeoutError`
-        `timeout` seconds after that, `RequestError` for a request that is larger than the daemon takes.
+        `timeout` seconds after that, `RequestError` for a request that is larger than the daemon takes,
+        `AccessDeniedError` if another user listens there.
         """
         self.busy = True
         self._sent = False
@@ -100,7 +102,7 @@ class Connection(Line):
             if self._hang_ups == 2 and not self._sent:  # once may be a restart
                 raise RequestError(
                     f"The daemon hung up while the request of {len(request)} bytes was being sent; it may be larger "
-                    "than the daemon takes (settings max_value_bytes and max_batch). It was not carried out."
+                    "than the daemon takes (setting max_request_bytes). It was not carried out."
                 )
         raise AssertionError("attempts end with a reply or an error")
 
@@ -181,9 +183,13 @@ class Connection(Line):
                 connected = self._socket = socket.create_connection(address, seconds)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except (PermissionError, socket.gaierror) as error:
+            if path is not None:
+                explain_refusal(path.parent)
             raise _UnreachableError(error.strerror) from None
         except OSError:
             raise _LineLost from None
+        if path is not None:
+            check_peer(connected, self._target.endpoint)  # before a byte is sent
         connected.setblocking(False)
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)

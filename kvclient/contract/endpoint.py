@@ -6,25 +6,20 @@ a short script starts fast.
 
 import os
 import re
-import warnings
+import shlex
+from collections.abc import Iterable, Mapping
 from copy import copy
 from pathlib import Path
 from typing import Any, Self
 
-from platformdirs import user_config_path, user_runtime_path
-
 from kvclient.contract.errors import DataStoreError
+from kvclient.contract.places import config_path, documents, socket_directory
 
 DEFAULT_STORE = "data_store"
 MAX_SOCKET_PATH_BYTES = 107  # sun_path of unix(7) has 108 bytes, one of them for the closing NUL
 
 _SWITCH = {"1": True, "0": False, "yes": True, "no": False, "on": True, "off": False, "true": True, "false": False}
 _store_name = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-
-
-def config_path() -> Path:
-    """Return the settings file, `~/.config/kvd/config.toml` where the platform has no other place."""
-    return user_config_path("kvd") / "config.toml"
 
 
 def read_config() -> dict[str, Any]:
@@ -50,14 +45,26 @@ def check_store_name(name: str) -> str:
 
 def default_endpoint(store: str) -> str:
     """Return the endpoint of the daemon of `store` where none was configured. Raises `DataStoreError`."""
-    try:
-        with warnings.catch_warnings():
-            # Where XDG_RUNTIME_DIR is not set, as in a cron job, platformdirs warns, and finds the directory anyway.
-            warnings.simplefilter("ignore")
-            directory = user_runtime_path("kvd")
-    except OSError as error:  # another user's, say
-        raise DataStoreError(f"There is no directory for the socket: {error}") from None
-    return f"ipc://{directory / check_store_name(store)}.sock"
+    return f"ipc://{socket_directory() / check_store_name(store)}.sock"
+
+
+def default_file(store: str) -> Path:
+    """Return the data file of `store` where none was configured."""
+    return documents() / f"{check_store_name(store)}.json"
+
+
+def merged(levels: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the settings of several levels, of which each is over the ones before it.
+
+    A store that is named on one level sets aside the file and the endpoint of those below: they are another store's.
+    """
+    settings: dict[str, Any] = {}
+    for level in levels:
+        if "store" in level:
+            settings.pop("file", None)
+            settings.pop("endpoint", None)
+        settings |= level
+    return settings
 
 
 def socket_path(endpoint: str) -> Path | None:
@@ -113,8 +120,7 @@ class Target:
     """
 
     def __init__(self, store: str | None = None, endpoint: str | None = None, *, autostart: bool = True) -> None:
-        self.named_store = store
-        """What the caller asked for by name, if anything."""
+        self._given = {name: str(value) for name, value in (("store", store), ("endpoint", endpoint)) if value}
         config: dict[str, Any] = {}
         if endpoint is None and store is None:
             endpoint = os.environ.get("KVD_ENDPOINT") or None
@@ -123,6 +129,7 @@ class Target:
             config = read_config()
             endpoint = config.get("endpoint") if store is None else None
         self.store = check_store_name(str(store or config.get("store") or DEFAULT_STORE))
+        self.has_default_endpoint = endpoint is None
         self.endpoint = str(endpoint or default_endpoint(self.store))
         self.socket = socket_path(self.endpoint)
         self.autostart = autostart and endpoint is None and _autostart_is_on()
@@ -132,3 +139,25 @@ class Target:
         target = copy(self)
         target.autostart = False
         return target
+
+    @property
+    def command(self) -> str:
+        """What a person types to start this daemon."""
+        return shlex.join(["kvd", *(word for name, value in self._given.items() for word in (f"--{name}", value))])
+
+    @property
+    def options(self) -> list[str]:
+        """The options with which a daemon serves what this client asks for, and where it looks for it.
+
+        The endpoint is among them, as the daemon's environment may differ from the one in which this was made.
+        """
+        store = self._given.get("store")
+        return [*(["--store", store] if store is not None else []), "--endpoint", self.endpoint]
+
+    def data_file(self) -> Path:
+        """Return the file that a daemon started with `options` opens, as the settings say now."""
+        variables = {name: os.environ.get(f"KVD_{name.upper()}") for name in ("store", "file", "endpoint")}
+        environment = {name: value for name, value in variables.items() if value}
+        settings = merged([read_config(), environment, self._given])
+        file = settings.get("file")
+        return Path(os.path.expanduser(str(file))) if file else default_file(self.store)

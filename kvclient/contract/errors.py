@@ -8,6 +8,7 @@ expect it to.
 from collections.abc import Iterable
 
 __all__ = [
+    "AccessDeniedError",
     "BatchTooLargeError",
     "DaemonUnavailableError",
     "DataStoreError",
@@ -79,7 +80,9 @@ class KeyTooLongError(DataStoreError, ValueError):
 
 
 class InvalidValueError(DataStoreError, ValueError):
-    """A value is not JSON: NaN, an infinity, a lone surrogate, or an object that JSON has no form for."""
+    """A value is not JSON: NaN, an infinity, a lone surrogate, a dict key that is no string, or an object that JSON has
+    no form for. The message says where in the value, and what to store instead.
+    """
 
 
 class ValueTooLargeError(DataStoreError, ValueError):
@@ -120,6 +123,12 @@ class StoreCorruptError(DataStoreError):
 
 
 # The daemon could not be asked.
+
+
+class AccessDeniedError(DataStoreError, PermissionError):
+    """Who listens on the endpoint is neither this user nor root, or others could put something else in its place.
+    Nothing was sent.
+    """
 
 
 class DaemonUnavailableError(DataStoreError, ConnectionError):

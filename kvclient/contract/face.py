@@ -149,7 +149,7 @@ class Face(ABC):
         return self._call(calls.exists(key))
 
     def expire(self, key: str, ttl: float | None) -> int:
-        """Let `key` expire `ttl` seconds from now, or with None never. Atomic. The value keeps its revision.
+        """Let `key` expire `ttl` seconds from now, or with None never. Atomic.
 
         Returns the store's revision after it. Raises `KeyNotFoundError`.
         """
@@ -215,7 +215,7 @@ class Face(ABC):
         more than `max_batch` operations; `RequestError` for what is no operation.
 
         >>> store.batch([{"op": "pop", "key": "job:1"}, {"op": "increment", "key": "done"}])
-        [{'value': 'waiting', 'revision': 31}, {'value': 7, 'revision': 31}]
+        [{'value': 'waiting', 'revision': 31}, {'value': 7, 'revision': 32}]
         """
         return self._call(calls.batch(operations))
 

@@ -98,20 +98,50 @@ def _is_shallow(encoded: bytes) -> bool:
     return not brackets
 
 
+def _has_only_string_names(value: object, most: int) -> bool:
+    """Tell whether all names in a value are strings: of others the encoder makes some, `1` and `"1"` the same one.
+
+    There are at most `most` dicts in it, the braces in its JSON. When so many were seen the walk ends, mostly before it
+    looks at a single scalar, and `join` is the fastest way to have a string's type checked: both together take a fifth
+    of the time of encoding.
+    """
+    try:
+        if type(value) is dict:
+            "".join(value)
+            if most == 1:
+                return True
+        parts: list[Any] = [value]
+        while most > 0 and parts:
+            dicts = [part for part in parts if isinstance(part, dict)]
+            "".join(chain.from_iterable(dicts))
+            most -= len(dicts)
+            if most > 0:
+                containers = [part for part in parts if isinstance(part, _CONTAINERS)]
+                parts = list(chain.from_iterable([c.values() if isinstance(c, dict) else c for c in containers]))
+    except TypeError:
+        return False
+    return True
+
+
 def encode_value(value: object, key: str | None = None) -> bytes:
     """Return `value` as compact UTF-8 JSON, or raise `InvalidValueError`; `key` is for its message."""
-    reason = f"it is nested more than {MAX_NESTING} deep, or contains itself"
     try:
         encoded = _to_json(value)
-        if not _is_too_deep(value, encoded, MAX_NESTING):
-            return encoded
     except RecursionError:
-        pass
-    except UnicodeEncodeError as error:
-        reason = f"a string in it holds a lone surrogate ({error.object[error.start]!a})"
+        encoded = None
     except (TypeError, ValueError) as error:
-        reason = str(error)
-    raise invalid_value(reason, key)
+        raise _refusal(value, key, str(error)) from None
+    if encoded is None or _is_too_deep(value, encoded, MAX_NESTING):
+        raise invalid_value(f"it is nested more than {MAX_NESTING} deep, or contains itself", key)
+    if (dicts := encoded.count(b"{")) and not _has_only_string_names(value, dicts):
+        raise _refusal(value, key, "a name in it is no string")
+    return encoded
+
+
+def _refusal(value: object, key: str | None, reason: str) -> InvalidValueError:
+    from kvclient.contract import diagnosis
+
+    return invalid_value(diagnosis.reason(value) or reason, key)
 
 
 def all_valid(keys: Collection[object], max_length: int | None = None) -> bool:
@@ -144,7 +174,8 @@ def encode_batch(items: object) -> bytes:
     if type(items) is dict and all_valid(items):
         try:
             encoded = _to_json(items)
-            if _is_shallow(encoded) or not _is_too_deep(items, encoded, MAX_NESTING + 1):
+            fits = _is_shallow(encoded) or not _is_too_deep(items, encoded, MAX_NESTING + 1)
+            if fits and _has_only_string_names(items, encoded.count(b"{")):
                 return encoded
         except (RecursionError, TypeError, ValueError):
             pass  # which key's value it is shows one by one

@@ -22,12 +22,12 @@ class Backend(Protocol):
         """Why all changes are refused; None if they are not."""
         ...
 
-    def read(self, request: Any, asker: Asker) -> None:
+    def read(self, request: Any, asker: Asker, size: int) -> None:
         """Answer a request that changes nothing. Raises `DataStoreError` for one that is refused at once."""
         ...
 
     def submit(self, request: Any, asker: Asker, size: int) -> None:
-        """Have a change carried out in one of the next groups; `size` is the bytes that it takes meanwhile."""
+        """Have a change carried out in one of the next groups; `size` is the bytes of the request."""
         ...
 
     def compact(self) -> None:

@@ -9,7 +9,6 @@ from kvclient.screen.quantities import counted
 from kvd.backend.file.engine.check import Report, check
 
 SOUND, DAMAGED, UNKNOWN = 0, 1, 2
-_SHOWN = 20
 
 
 def run(path: Path, *, as_json: bool) -> int:
@@ -22,7 +21,9 @@ def run(path: Path, *, as_json: bool) -> int:
         print(json.dumps(report.as_json()))
     else:
         describe(report)
-        if not report.sound:
+        if report.edited:
+            print("It is valid JSON, and nothing of it is lost: the next start, or 'kvd repair', takes all of it over.")
+        elif not report.sound:
             print(f"'kvd repair {path}' mends it and keeps the original.")
     return SOUND if report.sound else DAMAGED
 
@@ -47,18 +48,20 @@ def describe(report: Report) -> None:
         )
         return
     print(
-        f"{report.path}: {'sound' if report.sound else 'damaged'}; {report.size} bytes, "
+        f"{report.path}: {_state(report)}; {report.size} bytes, "
         f"{counted(report.commits, 'commit')}, {counted(len(report.keys), 'key')}, revision {report.revision}"
     )
     if report.open_in is not None:
         print(f"Process {report.open_in} has it open; this is what was in it when it was read.")
     for gap in report.gaps:
         print(f"  {gap}")
+    if report.edited:
+        print(f"Changed from outside: {report.changed()}")
     for place in report.suspicious:
         print(f"  suspicious: {place}")
 
 
-def some(keys: list[str]) -> str:
-    """Return the first of many keys, for a person."""
-    shown = ", ".join(map(repr, keys[:_SHOWN]))
-    return shown if len(keys) <= _SHOWN else f"{shown} … and {len(keys) - _SHOWN} more (--json lists all)"
+def _state(report: Report) -> str:
+    if report.sound:
+        return "sound"
+    return "changed from outside" if report.edited else "damaged"

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from kvclient.contract.errors import StoreCorruptError
 from kvclient.screen.quantities import counted
+from kvd.backend.file.engine.check import some
 from kvd.backend.file.engine.repair import Repaired, repair
-from kvd.commands.check import SOUND, describe, refuse, some
+from kvd.commands.check import SOUND, describe, refuse
 
 
 def run(path: Path, *, as_json: bool) -> int:
@@ -38,7 +39,11 @@ def _describe(repaired: Repaired) -> None:
     if kept is None:
         print("Nothing to repair.")
         return
-    print(f"Repaired: {counted(len(report.keys), 'key')} saved. The original is {kept}")
+    print(
+        f"{'Taken over' if report.edited else 'Repaired'}: {counted(len(report.keys), 'key')}. The original is {kept}"
+    )
+    if report.edited:
+        return
     named = [key for gap in report.gaps for key in gap.damage.keys]
     if lost := [key for key in dict.fromkeys(named) if key not in report.keys]:
         print(f"Named in the damage, and not saved: {some(lost)}")

@@ -22,13 +22,14 @@ from kvclient.contract.rules import invalid_value, shorten
 from kvd.limits import Limits
 from kvd.requests.chunks import chunks
 from kvd.requests.twins import read_items, read_keys, read_members, read_request
-from kvd.requests.values import compact, constant
+from kvd.requests.values import SMALL_BYTES, checked, compact, constant, has_odd_numbers, squeezed
 
 LARGE_BYTES = 64 * 1024
 """Frames of more bytes are to be parsed in steps."""
 _STEP_BYTES = 256 * 1024
 
 _quoted = re.compile(r"`([^`]*)`")
+_index = re.compile(r"`\$\[([0-9]+)\]")
 _place = re.compile(r"^(.*) - at `\$\.?(.*)`$", re.DOTALL)
 
 Steps = Generator[None, None, Any]
@@ -47,16 +48,12 @@ class Parser:
         Raises `RequestError` for what is none, and the errors of invalid values and of batches that are too large.
         """
         request = self._read(body)
-        op = request.op
-        if op in _WITH_VALUE:
+        prepare = _PREPARED.get(request.op)
+        if prepare is _VALUE:
             request.value = compact(bytes(request.value), request.key, self._limits.max_value_bytes)
-        elif op in _WITH_MEMBERS:
-            steps = self._members(request)
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as end:
-                    return end.value
+        elif prepare is _MEMBERS:
+            for _ in self._members(request):
+                pass
         return request
 
     def steps(self, body: bytes) -> Steps:
@@ -66,7 +63,7 @@ class Parser:
         if request.op in _WITH_VALUE:
             request.value = compact(bytes(request.value), request.key, self._limits.max_value_bytes)
         elif request.op in _WITH_MEMBERS:
-            return (yield from self._members(request))
+            yield from self._members(request)
         return request
 
     def _read(self, body: bytes) -> Any:
@@ -83,7 +80,7 @@ class Parser:
         except RecursionError:
             raise RequestError("This is no request: it is nested too deeply.") from None
 
-    def _members(self, request: Any) -> Steps:
+    def _members(self, request: Any) -> Generator[None, None, None]:
         """Parse the members of a batch or a list of keys, and count them on the way."""
         match request.op:
             case "batch_create":
@@ -99,18 +96,22 @@ class Parser:
                     self._check_count(len(keys), request.op)
                     yield
                 request.keys = keys
-        return request
 
     def _items(self, text: bytes) -> Generator[None, None, dict[str, bytes]]:
+        text = squeezed(text)
         raw: dict[str, Any] = {}
         for part in _decoded(text, read_items, "items"):
             raw |= part
             self._check_count(len(raw), "batch_create")
             yield
+        most, odd = self._limits.max_value_bytes, has_odd_numbers(text)
         pending = 0
-        most = self._limits.max_value_bytes
+        small = 0 if odd else min(most, SMALL_BYTES)
         for key, value in raw.items():
-            raw[key] = found = compact(bytes(value), key, most)
+            found = bytes(value)
+            if len(found) > small:
+                found = checked(found, key, most, odd_numbers=odd)
+            raw[key] = found
             pending += len(found)
             if pending >= _STEP_BYTES:
                 pending = 0
@@ -150,7 +151,10 @@ class Parser:
 
 _WITH_VALUE = {op for op, model in OPERATIONS.items() if "value" in model.model_fields}
 _WITH_MEMBERS = {op for op, model in OPERATIONS.items() if model.concerns in ("keys", "items", "operations")}
-_MEMBERS = [op for op, model in OPERATIONS.items() if model in get_args(Member)]
+_VALUE, _MEMBERS = "value", "members"
+_PREPARED = dict.fromkeys(_WITH_VALUE, _VALUE) | dict.fromkeys(_WITH_MEMBERS, _MEMBERS)
+"""What has to be done with a request of an operation, once it is read."""
+_IN_A_BATCH = [op for op, model in OPERATIONS.items() if model in get_args(Member)]
 
 
 def _array_or_object(raw: Any, opening: bytes, field: str) -> bytes:
@@ -158,16 +162,18 @@ def _array_or_object(raw: Any, opening: bytes, field: str) -> bytes:
     if not text.startswith(opening):
         kind = "an array" if opening == b"[" else "an object"
         raise RequestError(f"This is no request (field {field!r}): it has to be {kind}.")
-    if len(text) > LARGE_BYTES:
-        text = bytes(msgspec.json.format(text, indent=-1))
-    return text
+    return squeezed(text) if len(text) > LARGE_BYTES else text
 
 
 def _decoded(text: bytes, decode: Any, field: str) -> Any:
+    count = 0
     try:
-        yield from chunks(text, decode)
+        for part in chunks(text, decode):
+            count += len(part)
+            yield part
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), field) from None
+        message = _index.sub(lambda found: f"`$[{int(found[1]) + count}]", str(error))  # it counts from the piece on
+        raise _invalid(message, field) from None
     except msgspec.DecodeError as error:
         raise RequestError(f"This is no request (field {field!r}): {error}.") from None
     except RecursionError:
@@ -186,14 +192,20 @@ def _invalid(message: str, field: str = "") -> DataStoreError:
     if message.startswith("Object missing required field"):
         return RequestError(f"The request lacks the field {names[0]!r}.")
     if place.endswith("op") and message.startswith("Invalid value"):
-        unknown = shorten(message.removeprefix("Invalid value ").strip("'"))
-        if field:
-            return RequestError(f"A batch cannot have the operation {unknown!r}, but {', '.join(_MEMBERS)}.")
-        return RequestError(f"There is no operation {unknown!r}, but there are {', '.join(OPERATIONS)}.")
+        return _unknown_operation(shorten(message.removeprefix("Invalid value ").strip("'")), in_batch=bool(field))
     if place.endswith("ttl") and "out of range" in message:
         return InvalidTTLError("A TTL is a finite number of seconds above 0.")
     where = f" (field {place!r})" if place else ""
     return RequestError(f"This is no request{where}: {shorten(message.replace('`', ''), 200)}.")
+
+
+def _unknown_operation(name: str, *, in_batch: bool) -> DataStoreError:
+    known = _IN_A_BATCH if in_batch else list(OPERATIONS)
+    if name in known:
+        return RequestError(f"The request has the field 'op' twice, with {name!r} and another operation.")
+    if in_batch:
+        return RequestError(f"A batch cannot have the operation {name!r}, but {', '.join(known)}.")
+    return RequestError(f"There is no operation {name!r}, but there are {', '.join(known)}.")
 
 
 def _unreadable(body: bytes, message: str) -> DataStoreError:

@@ -88,10 +88,29 @@ class Connection:
 
         After either nothing more is received until `reply`.
         """
-        if (
-            self.waiting or self.held or self.fd < 0
-        ):  # `poll` may return it twice: something of it is here, and more has come
+        # `poll` may return a connection twice: something of it is here, and more has come.
+        if self.waiting or self.held or self.fd < 0:
             return None
+        conversation = self._conversation
+        try:
+            request = self._take()
+        except (RequestError, MessageTooLargeError) as error:
+            self.waiting = True
+            self.progress_at = 0.0
+            raise (_too_large(error, self._most_bytes) if isinstance(error, MessageTooLargeError) else error) from None
+        if conversation.outgoing:
+            self._send_more()
+        if request is not None:
+            self.waiting = True
+            self.progress_at = 0.0
+        elif (size := conversation.under_way) and conversation.established and self.fd >= 0:
+            self.progress_at = time.monotonic()
+            if size > _LARGE_BYTES and not self.large:
+                self._owner.admit(self, min(size, self._most_bytes))
+        return request
+
+    def _take(self) -> bytes | None:
+        """Receive some bytes, and return the request if one is whole. Closes what cannot go on."""
         conversation = self._conversation
         try:
             data = b""
@@ -99,36 +118,18 @@ class Connection:
                 data = self._socket.recv(wanted)
                 if not data:
                     raise ConnectionResetError
-            request = conversation.receive(data)
-            self.waiting = request is not None
-        except RequestError:
-            self.waiting = True
-            raise
-        except MessageTooLargeError as error:
-            self.waiting = True
-            raise _too_large(error, self._most_bytes) from None
+            return conversation.receive(data)
         except BlockingIOError:
             return None
         except OSError:
             self.close()
-            return None
         except MemoryError:
             log.warning("dropped a connection: there is no memory for the request that its peer is sending")
             self.close()
-            return None
         except ProtocolError as error:
             log.info("dropped a connection: its peer %s", error)
             self.close()
-            return None
-        if conversation.outgoing:
-            self._send_more()
-        if request is not None:
-            self.progress_at = 0.0
-        elif (size := conversation.under_way) and conversation.established:
-            self.progress_at = time.monotonic()
-            if size > _LARGE_BYTES and not self.large:
-                self._owner.admit(self, min(size, self._most_bytes))
-        return request
+        return None
 
     def refuse(self, error: DataStoreError) -> None:
         """Answer the request that was received last with an error."""

@@ -12,14 +12,15 @@ from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any
 
-from kvclient.contract.errors import DataStoreError, KeyNotFoundError
+from kvclient.contract.errors import DataStoreError
 from kvclient.contract.operations import OPERATIONS
-from kvd import __version__
 from kvd.backend import Backend
+from kvd.changes import Changes
 from kvd.limits import Limits
 from kvd.replies import DONE, as_text, encode
 from kvd.requests.parser import LARGE_BYTES, Parser, Steps
 from kvd.server.connections import Connection, Connections
+from kvd.version import VERSION
 from kvd.watch.hub import Hub
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Dispatch:
         connections: Connections,
         limits: Limits,
         endpoint: str,
+        changes: Changes,
         stop: Callable[[], None],
     ) -> None:
         """`stop` is called for the request of that name."""
@@ -48,22 +50,18 @@ class Dispatch:
         self._connections = connections
         self._limits = limits
         self._endpoint = endpoint
+        self._changes = changes
         self._end = stop
         self._parser = Parser(limits)
-        self._large: deque[tuple[Connection, Steps, int]] = deque()
+        self.large: deque[tuple[Connection, Steps, int]] = deque()
+        """Large frames that wait to be parsed."""
         self._started = time.monotonic()
         self._operations: Counter[str] = Counter()
-        self._misses = 0
-        by_kind: dict[str, Handler] = {"read": self._read, "change": backend.submit}
+        by_kind: dict[str, Handler] = {"read": backend.read, "change": backend.submit}
         self._handlers: dict[str, Handler] = {
             op: by_kind[model.does] if model.does != "control" else getattr(self, f"_{op}")
             for op, model in OPERATIONS.items()
         } | {"watch": self._watch}
-
-    @property
-    def parsing(self) -> bool:
-        """Whether large frames wait to be parsed."""
-        return bool(self._large)
 
     def receive(self, peer: Connection) -> None:
         """Receive from a peer, and have its request carried out if one is whole."""
@@ -72,7 +70,7 @@ class Dispatch:
             if body is None:
                 return
             if len(body) > LARGE_BYTES:
-                self._large.append((peer, self._parser.steps(body), len(body)))
+                self.large.append((peer, self._parser.steps(body), len(body)))
                 return
             request = self._parser.parse(body)
             self._operations[request.op] += 1
@@ -83,10 +81,8 @@ class Dispatch:
             peer.refuse(_OUT_OF_MEMORY)
 
     def work(self) -> None:
-        """Go a step further with the parsing of a large frame."""
-        if not self._large:
-            return
-        peer, steps, size = self._large.popleft()
+        """Go a step further with the parsing of the first of the large frames."""
+        peer, steps, size = self.large.popleft()
         try:
             next(steps)
         except StopIteration as end:
@@ -101,16 +97,9 @@ class Dispatch:
         except MemoryError:
             peer.refuse(_OUT_OF_MEMORY)
         else:
-            self._large.append((peer, steps, size))
+            self.large.appendleft((peer, steps, size))
 
     # Handlers.
-
-    def _read(self, request: Any, peer: Connection, _: int) -> None:
-        try:
-            self._backend.read(request, peer)
-        except KeyNotFoundError:
-            self._misses += 1
-            raise
 
     def _watch(self, request: Any, peer: Connection, _: int) -> None:
         self._hub.watch(request, peer)
@@ -138,10 +127,9 @@ class Dispatch:
 
     def status(self) -> dict[str, Any]:
         """Return what the daemon tells of itself."""
-        refusing = self._backend.refusing
         return {
             "pid": os.getpid(),
-            "version": __version__,
+            "version": VERSION,
             "python": platform.python_version(),
             "endpoint": self._endpoint,
             **{name: as_text(told) if name == "file" else told for name, told in self._backend.describe().items()},
@@ -149,19 +137,27 @@ class Dispatch:
             "limits": self._limits._asdict(),
             "peers": len(self._connections),
             "watchers": len(self._hub),
-            **({} if refusing is None else {"refusing": str(refusing)}),
+            **{name: told for name, told in self._trouble().items() if told},
+        }
+
+    def _trouble(self) -> dict[str, Any]:
+        refusing = self._backend.refusing
+        return {
+            "refusing": None if refusing is None else str(refusing),
+            "restart_needed": self._changes.found(),
+            "settings_error": self._changes.error,
         }
 
     def statistics(self) -> dict[str, Any]:
         """Return what the daemon has done since it started."""
+        told = self._backend.statistics()
         return {
             "uptime": round(time.monotonic() - self._started, 3),
             "operations": dict(self._operations),
             "errors": dict(self._connections.errors),
-            "hits": self._operations["read"] - self._misses,
-            "misses": self._misses,
             "events": self._hub.events,
             "peers": len(self._connections),
             "watchers": len(self._hub),
-            **self._backend.statistics(),
+            **told,
+            "hits": self._operations["read"] - told["misses"],
         }

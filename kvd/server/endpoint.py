@@ -12,9 +12,11 @@ import stat
 import struct
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
-from kvclient.contract.endpoint import socket_path, tcp_address
+from kvclient.contract.endpoint import default_endpoint, socket_path, tcp_address
 from kvclient.contract.errors import DataStoreError, StoreLockedError
+from kvclient.contract.ownership import make_private, make_safe
 from kvd.lock import Lock
 
 # Connections of which nothing was received yet; a burst of clients larger than this waits for its turn to connect.
@@ -26,10 +28,25 @@ _ANSWER_SECONDS = 1.0
 class Endpoint:
     """An endpoint that this process may bind. `release` gives it up."""
 
-    def __init__(self, address: str, passed: Mapping[Path, int] | None = None) -> None:
-        """Lock `address`. Raises `StoreLockedError` that names who has it, `DataStoreError` if it cannot be had.
+    @classmethod
+    def of(cls, setting: str | None, store: str, passed: Mapping[Path, int]) -> Self:
+        """Lock the endpoint that the `setting` names, or else the socket that systemd passed, or else the default.
 
-        `passed` are the listening sockets that systemd passed, by path: none, or the one at `address`.
+        Raises as the constructor does.
+        """
+        if setting is None and len(passed) == 1:
+            (path,) = passed
+            return cls(f"ipc://{path}", passed)
+        default = default_endpoint(store)
+        address = setting if setting is not None else default
+        return cls(address, passed, private=address == default)
+
+    def __init__(self, address: str, passed: Mapping[Path, int] | None = None, *, private: bool = False) -> None:
+        """Lock `address`. Raises `StoreLockedError` that names who has it, `DataStoreError` if it cannot be had,
+        `AccessDeniedError` if other users could put a socket of theirs in its place.
+
+        `passed` are the listening sockets that systemd passed, by path: none, or the one at `address`. `private` makes
+        the socket's directory this user's alone; else it is enough that nobody else can write to it.
         """
         self.address = address
         self._path = socket_path(address)
@@ -40,7 +57,7 @@ class Endpoint:
         if self._path is None:
             return
         try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            (make_private if private else make_safe)(self._path.parent)
             self._lock = Lock(self._path, f"The endpoint {address}")
             if self._passed is None:
                 _check_free(self._path)

@@ -41,14 +41,14 @@ class Server:
         """Serve. Raises the failure of a backend that cannot go on."""
         backend, connections = self._backend, self._connections
         timeout, received, housekeep_by = 0.0, 0, 0.0
-        while not self._stopping or backend.unfinished or dispatch.parsing:
+        while not self._stopping or backend.unfinished or dispatch.large:
             wanted = backend.accepts and not self._stopping
             peers = connections.poll(timeout, requests=wanted, spin=not backend.busy)
             for peer in peers:
                 dispatch.receive(peer)
             received += len(peers)
             if peers and received < _ROUND and time.monotonic() < housekeep_by:
-                if not backend.queued:
+                if not backend.queued and not dispatch.large:
                     continue
                 if backend.gathering:
                     timeout = 0.0  # see who else writes before the disk is asked
@@ -56,9 +56,10 @@ class Server:
             if peers and backend.busy:
                 time.sleep(_YIELD_SECONDS)
             received = 0
-            dispatch.work()
+            if dispatch.large:
+                dispatch.work()
             timeout = min(backend.work(stopping=self._stopping), self._hub.work())
-            if dispatch.parsing:
+            if dispatch.large:
                 timeout = 0.0
             housekeep_by = time.monotonic() + _HOUSEKEEPING_SECONDS
         self._hub.close()

@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 
-def test_scale_runs_and_reports_everything(directory):
+def test_scale_runs_and_reports_everything(memory):
     """Every comparison is made and its result printed."""
-    options = {"--records": "3000", "--rounds": "1", "--seconds": "0.5", "--directory": directory}
+    options = {"--records": "3000", "--rounds": "1", "--seconds": "0.5", "--directory": memory}
     command = [
         sys.executable,
         Path(__file__).with_name("scale.py"),

@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from kvclient import Client
+from kvd import LocalDataStore
 from processes import environment
 
 
@@ -34,3 +35,14 @@ def python(directory):
         return done.stdout.strip()
 
     return run
+
+
+@pytest.fixture(params=["client", "local"])
+def face(request, directory):
+    """A store through a daemon, and one in this process: what they do is the same."""
+    if request.param == "client":
+        with Client(request.getfixturevalue("shared_daemon").endpoint) as store:
+            yield store
+    else:
+        with LocalDataStore(directory / "local.json") as store:
+            yield store

@@ -183,6 +183,7 @@ def test_a_daemon_that_ended_leaves_no_zombie(python):
 from pathlib import Path
 from kvclient import Client
 store = Client(timeout=60)
+store.create("key0", 1)
 first = Path("/proc") / str(store.status()["pid"])
 store.stop()
 while ") Z " not in (first / "stat").read_text():
@@ -213,3 +214,39 @@ except DaemonUnavailableError as error:
 
     assert told.startswith("No daemon")
     assert [] == list(home.rglob("*.json"))
+
+
+@pytest.mark.parametrize("before", [None, 0o666])
+def test_the_daemons_messages_are_for_its_user_alone(home, python, before):
+    """Whatever the umask was, also when the log was made."""
+    log = home / ".local" / "state" / "kvd" / "log" / "data_store.log"
+    if before is not None:
+        log.parent.mkdir(parents=True)
+        log.touch()
+        log.chmod(before)
+    python(f"import os\nos.umask(0)\n{CREATE}", "key1")
+
+    assert 0o600 == log.stat().st_mode & 0o777
+    assert 0o700 == log.parent.stat().st_mode & 0o777
+    assert "serving " in log.read_text()
+
+
+@pytest.mark.usefixtures("home")
+def test_asyncio_starts_none_to_read_from_a_store_that_is_not_there(directory, python):
+    """Nothing is created for a mistyped name; the message lists what there is."""
+    python(CREATE, "key1")
+    told = python("""
+import asyncio
+from kvclient import AsyncClient, DaemonUnavailableError
+async def main():
+    for call in ("read", "ping", "status", "compact"):
+        async with AsyncClient(store="wrok") as store:
+            try:
+                await getattr(store, call)(*(["key1"] if call == "read" else []))
+            except DaemonUnavailableError as error:
+                print(str(error).count("There is no store 'wrok'"), str(error).count("Stores there are: data_store."))
+asyncio.run(main())
+""")
+
+    assert ["1 1"] * 4 == told.splitlines()
+    assert ["data_store.json"] == [path.name for path in (directory / "Documents").glob("*.json")]

@@ -1,5 +1,6 @@
 """What the four operations do and refuse, through `Client` and a real daemon."""
 
+import json
 import math
 import time
 
@@ -7,6 +8,7 @@ import pytest
 
 from kvclient import (
     BatchTooLargeError,
+    Client,
     Entry,
     InvalidKeyError,
     InvalidTTLError,
@@ -182,7 +184,7 @@ def test_invalid_keys_are_refused(store, invalid):
 
 @pytest.mark.parametrize(
     "invalid",
-    [math.nan, math.inf, [-math.inf], "\ud800", {"\udc00": 1}, object(), {1, 2}, b"bytes", {(1, 2): 3}, {"a": [1j]}],
+    [math.nan, math.inf, [-math.inf], "\ud800", {"\udc00": 1}, object, {1, 2}, b"bytes", {(1, 2): 3}, {"a": [1j]}],
     ids=ascii,
 )
 def test_invalid_values_are_refused(store, key, invalid):
@@ -241,9 +243,9 @@ def test_valid_ttls(store, key, ttl):
 
 
 def test_key_length_limit(store):
-    """A key of 32 characters passes, one of 33 does not, however many bytes they take."""
+    """A key of 256 characters passes, one of 257 does not, however many bytes they take."""
     for character in "x😀":
-        store.create(32 * character, 1)
+        store.create(256 * character, 1)
 
         for call in (
             lambda k: store.create(k, 1),
@@ -252,21 +254,21 @@ def test_key_length_limit(store):
             lambda k: store.batch_create({"short": 1, k: 1}),
         ):
             with pytest.raises(
-                ValueError, match=r"33 characters; the limit is 32 \(setting max_key_length\)"
+                ValueError, match=r"257 characters; the limit is 256 \(setting max_key_length\)"
             ) as caught:
-                call(33 * character)
+                call(257 * character)
 
             assert KeyTooLongError is type(caught.value)
-            assert (33 * character,) == caught.value.keys
+            assert (257 * character,) == caught.value.keys
 
 
 @pytest.mark.parametrize(
     "fits",
-    ["x" * 16382, "é" * 8191, [1] * 8190 + [10], "\x00" * 2730 + "xx"],
+    ["x" * 1048574, "é" * 524287, [1] * 524286 + [10], "\x00" * 174762 + "xx"],
     ids=["ascii", "utf-8", "list", "escapes"],
 )
 def test_value_size_limit(store, key, fits):
-    """A value of 16384 bytes of compact UTF-8 JSON passes, one of 16385 does not."""
+    """A value of a mebibyte of compact UTF-8 JSON passes, one of a byte more does not."""
     too_large = f"{fits}x" if isinstance(fits, str) else [*fits[:-1], 100]
 
     store.create(key, fits)
@@ -274,7 +276,7 @@ def test_value_size_limit(store, key, fits):
     assert fits == store.read(key)
     for call in (lambda: store.create(f"{key}b", too_large), lambda: store.batch_create({f"{key}b": too_large})):
         with pytest.raises(
-            ValueError, match=r"16385 bytes .* the limit is 16384 \(setting max_value_bytes\)"
+            ValueError, match=r"1048577 bytes .* the limit is 1048576 \(setting max_value_bytes\)"
         ) as caught:
             call()
 
@@ -283,20 +285,36 @@ def test_value_size_limit(store, key, fits):
 
 
 def test_batch_size_limit(store, key):
-    """A batch of 1000 passes, one of 1001 does not."""
-    store.batch_create({f"{key}-{number}": number for number in range(1000)})
+    """A batch of 10,000 passes, one of 10,001 does not."""
+    store.batch_create({f"{key}-{number}": number for number in range(10_000)})
 
-    assert 999 == store.read(f"{key}-999")
-    with pytest.raises(BatchTooLargeError, match=r"1001 operations; the limit is 1000 \(setting max_batch\)"):
-        store.batch_create({f"{key}+{number}": number for number in range(1001)})
+    assert 9999 == store.read(f"{key}-9999")
+    with pytest.raises(BatchTooLargeError, match=r"more than 10000 members, the limit \(setting max_batch\)"):
+        store.batch_create({f"{key}+{number}": number for number in range(10_001)})
     assert gone(store, f"{key}+0")
 
 
-def test_the_largest_batch_with_the_largest_values(store, key):
-    """A batch at all its limits at once is no oversized message."""
-    value = "\x00" * 2730 + "xx"
-    items = {f"{key}-{number}".ljust(32, "ä"): value for number in range(1000)}
+@pytest.mark.parametrize("character", ["\x00", "é", "😀"])
+def test_the_largest_value_is_no_oversized_request(start_daemon, character):
+    """However small max_request_bytes is, and whichever way a program escapes the value and its key."""
+    daemon = start_daemon(max_request_bytes="1", max_value_bytes="600000", max_key_length="20")
+    value = character * ((600000 - 2) // len(json.dumps(character, ensure_ascii=False)[1:-1].encode()))
+    key = "😀" * 20
+    request = {"op": "create", "key": key, "value": value, "id": f"{'x' * 64}:1"}
 
-    store.batch_create(items)
+    assert b'{"ok":true,"revision":1}' == daemon.ask(json.dumps(request).encode())
+    with Client(daemon.endpoint) as store:
+        assert value == store.read(key)
+        assert 3 * 600_000 < store.status()["limits"]["max_request_bytes"] < 2_000_000
 
-    assert all(value == store.read(each) for each in list(items)[::100])
+
+def test_a_request_at_its_limit(start_daemon):
+    """A batch of max_request_bytes passes; of a larger one the client is told which setting it is about."""
+    with Client(start_daemon(max_request_bytes="4000000").endpoint, timeout=20) as store:
+        store.batch_create({f"key{number}": "x" * 999_000 for number in range(4)})
+
+        with pytest.raises(
+            BatchTooLargeError, match=r"has \d+ bytes; the limit is 4000000 \(setting max_request_bytes\)"
+        ):
+            store.batch_create({f"more{number}": "x" * 999_000 for number in range(5)})
+        assert gone(store, "more0")

@@ -10,6 +10,7 @@ import kvclient.contract.errors
 import kvd
 
 KINDS = {
+    "AccessDeniedError": (PermissionError,),
     "KeyExistsError": (),
     "KeyNotFoundError": (KeyError,),
     "KeyTooLongError": (ValueError,),
@@ -23,6 +24,7 @@ KINDS = {
     "StoreFullError": (),
     "StoreLockedError": (),
     "StoreCorruptError": (),
+    "TooManyWatchersError": (),
     "RequestError": (),
     "DaemonUnavailableError": (ConnectionError,),
     "RequestTimeoutError": (TimeoutError,),
@@ -35,7 +37,7 @@ def test_each_error_is_a_data_store_error_and_what_one_would_expect(name):
     error = getattr(kvclient, name)
 
     assert error is getattr(kvd, name)
-    for kind in (KeyError, ValueError, ConnectionError, TimeoutError):
+    for kind in (KeyError, ValueError, ConnectionError, TimeoutError, PermissionError):
         assert (kind in KINDS[name]) == issubclass(error, kind)
     assert issubclass(error, kvclient.DataStoreError)
     assert error is kvclient.contract.errors.by_name(name)

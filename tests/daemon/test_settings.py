@@ -35,9 +35,10 @@ def test_defaults(home):
     assert home / "Documents" / "data_store.json" == settings.data_file
     assert f"ipc://{home}/run/kvd/data_store.sock" == settings.listen_on
     assert "always" == settings.sync
-    assert (32, 16384, 1 << 30, 1000) == (
+    assert (256, 1 << 20, 16 << 20, 1 << 30, 10_000) == (
         settings.max_key_length,
         settings.max_value_bytes,
+        settings.max_request_bytes,
         settings.max_file_bytes,
         settings.max_batch,
     )
@@ -51,7 +52,7 @@ def test_each_level_is_over_the_next(write, monkeypatch):
 
     settings = Settings.load(sync="always")
 
-    assert ("always", 2, 1, 16384) == (
+    assert ("always", 2, 1, 1 << 20) == (
         settings.sync,
         settings.max_batch,
         settings.max_key_length,

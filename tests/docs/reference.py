@@ -14,7 +14,8 @@ _INTRODUCTION = """\
 
 What `--help` says of every command of `kvctl` and `kvd`. Data goes to standard output, everything else to standard
 error; with `--json`, results and errors are JSON, those of usage aside. `kvctl read` prints a value indented on a
-terminal and as one line in a pipe.
+terminal and as one line in a pipe. On a terminal, characters that it would act on (C1 controls, marks of the direction
+of writing) are shown as JSON escapes.
 
 | exit code | when |
 |---|---|
@@ -23,7 +24,7 @@ terminal and as one line in a pipe.
 | 2 | usage, invalid JSON, invalid key, value or TTL |
 | 3 | KeyNotFoundError |
 | 4 | KeyExistsError, RevisionMismatchError |
-| 5 | a limit: KeyTooLongError, ValueTooLargeError, BatchTooLargeError, StoreFullError |
+| 5 | a limit: KeyTooLongError, ValueTooLargeError, BatchTooLargeError, StoreFullError, TooManyWatchersError |
 | 6 | no daemon could be reached, or no answer in time |
 """
 
@@ -45,10 +46,14 @@ def section(name: str, command: Any) -> str:
     rows = [(p.metavar or p.name.upper(), p.help) for p in arguments]
     rows += [(" ".join([", ".join(p.opts), p.metavar or ""]).strip(), p.help) for p in options]
     if rows:
-        parts.append(
-            "\n".join(["| | |", "|---|---|", *(f"| `{what}` | {' '.join(text.split())} |" for what, text in rows)])
-        )
+        parts.append("\n".join(["| | |", "|---|---|", *(_row(what, text) for what, text in rows)]))
     return "\n\n".join(part.replace("\b\n", "") for part in parts) + "\n"
+
+
+def _row(what: str, text: str) -> str:
+    """Return a row of a table. A bar in it would begin another cell, in code as well."""
+    cells = (cell.replace("|", "\\|") for cell in (f"`{what}`", " ".join(text.split())))
+    return f"| {' | '.join(cells)} |"
 
 
 def _placeholder(argument: Any) -> str:

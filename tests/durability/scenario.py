@@ -82,8 +82,13 @@ def conversion(path, journal):
     commit(path, journal)
 
 
-def prepare(path, *, torn=False, broken=False):
-    """Prepare a file. With `torn` a commit is cut, with `broken` the first is damaged."""
+def takeover(path, journal):
+    """The opening of a file that somebody edited."""
+    commit(path, journal)
+
+
+def prepare(path, *, torn=False, broken=False, edited=False):
+    """Prepare a file. With `torn` a commit is cut, with `broken` the first is damaged, with `edited` still JSON."""
     with Opened(path) as store:
         for number in range(3):
             store.create(f"base{number}", "x" * 50)
@@ -91,7 +96,9 @@ def prepare(path, *, torn=False, broken=False):
     if torn:
         path.write_bytes(data[:-2] + b',"":{"crc":"00000000","bytes":  200,"revision":4},"torn":{"revi')
     if broken:
-        path.write_bytes(data.replace(b'"base0"', b'"bXse0"'))
+        path.write_bytes(data.replace(b'"base0"', b"'bXse0'"))
+    if edited:
+        path.write_bytes(data.replace(b'"value":"x', b'"value":"edited x', 1))
 
 
 if __name__ == "__main__":

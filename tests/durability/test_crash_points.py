@@ -38,7 +38,7 @@ CALLS = ",".join(ERRORS)
 pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
 
 
-@pytest.fixture(params=["commit", "compaction", "recovery", "mending", "conversion"])
+@pytest.fixture(params=["commit", "compaction", "recovery", "mending", "takeover", "conversion"])
 def arena(request, directory):
     return Arena(request.param, directory)
 
@@ -60,7 +60,12 @@ class Arena:
         if self.name == "conversion":
             self.file.write_text(json.dumps({f"base{n}": {"value": "x" * 50} for n in range(3)}, indent=4))
         else:
-            prepare(self.file, torn=self.name == "recovery", broken=self.name == "mending")
+            prepare(
+                self.file,
+                torn=self.name == "recovery",
+                broken=self.name == "mending",
+                edited=self.name == "takeover",
+            )
 
     def run(self, *inject):
         """Run the scenario and return its exit status and the calls that were made."""
@@ -68,7 +73,9 @@ class Arena:
         log = self.file.with_name("calls")
         near = [f"{self.file}{end}" for end in ("", ".compacting", ".lock")]
         watched = [option for path in [*near, str(self.file.parent)] for option in ("-P", path)]
-        strace = ["strace", "-qq", "-o", log, "-e", f"trace={CALLS}"]
+        # With a filter in the kernel Python starts at its usual speed, but strace 6.1 then sends no signals.
+        filtered = [] if any("signal=" in option for option in inject) else ["--seccomp-bpf"]
+        strace = ["strace", *filtered, "-f", "-qq", "-o", log, "-e", f"trace={CALLS}"]
         process = subprocess.run(
             [*strace, *watched, *inject, sys.executable, SCENARIO, self.name, self.file, self.journal],
             env=environment(self.directory, PYTHONPATH=str(SCENARIO.parents[1])),
@@ -76,7 +83,7 @@ class Arena:
             text=True,
             check=False,
         )
-        calls = re.findall(r"^(\w+)\(", log.read_text(), re.MULTILINE)
+        calls = re.findall(r"^\d+ +(\w+)\(", log.read_text(), re.MULTILINE)
         return process, Counter(calls)
 
     def assert_right(self):
@@ -84,6 +91,8 @@ class Arena:
         sure = {f"base{number}": "x" * 50 for number in range(3)}
         if self.name == "mending":
             del sure["base0"]
+        if self.name == "takeover":
+            sure["base0"] = "edited " + sure["base0"]
         maybe = {}
         lines = self.journal.read_text().splitlines() if self.journal.exists() else []
         for line in lines:
@@ -137,7 +146,7 @@ def test_killed_at_any_system_call_nothing_acknowledged_is_lost(arena, long):
         print(arena.name, point)
         process, _ = arena.run("-e", f"inject={point}")
         assert process.returncode == -9
-        if arena.name != "recovery":  # which starts with a file that is none
+        if arena.name not in {"recovery", "mending"}:  # which start with a file that is none
             assert json.loads(arena.file.read_bytes())
         arena.assert_right()
 

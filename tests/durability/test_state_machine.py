@@ -20,8 +20,8 @@ from clock import Clock
 from kvclient.contract.errors import DataStoreError, KeyExistsError, KeyNotFoundError, StoreFullError
 from kvd.backend.file.engine.format import CLOSING
 from kvd.backend.file.engine.interface import EngineFailure
-from kvd.backend.file.store.operations import Create, Delete, Sweep
-from stores import Opened, as_others_read, assert_sound, encoded
+from kvd.backend.file.store.operations.upkeep import Sweep
+from stores import Opened, as_others_read, assert_sound, create_all, delete, encoded
 
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 MAX_FILE_BYTES = 40_000
@@ -98,7 +98,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(items=st.dictionaries(keys, values, min_size=1, max_size=4), ttl=ttls)
     def create(self, items, ttl):
         must = {self.must(key) for key in items}
-        result = self.carry_out(Create({key: encoded(value) for key, value in items.items()}, ttl, self.next_id()))
+        result = self.carry_out(create_all({key: encoded(value) for key, value in items.items()}, ttl, self.next_id()))
         if isinstance(result, KeyExistsError):
             assert must != {False}
             assert all(self.must(key) is not False for key in result.keys)
@@ -116,7 +116,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(key=keys)
     def delete(self, key):
         must = self.must(key)
-        result = self.carry_out(Delete(key, self.next_id()))
+        result = self.carry_out(delete(key, self.next_id()))
         if isinstance(result, KeyNotFoundError):
             assert must is not True
         else:
@@ -229,7 +229,7 @@ class StoreMachine(RuleBasedStateMachine):
     )
     def crash_in_a_write(self, items, ttl, share, garbage, short):
         """Only a part of a commit reaches the file, perhaps with garbage after it, or the file ends there."""
-        group = self.store.store.decide([Create({key: encoded(value) for key, value in items.items()}, ttl)])
+        group = self.store.decide(create_all({key: encoded(value) for key, value in items.items()}, ttl))
         self.compaction = None
         whole = False
         if group.staged is not None:
@@ -271,6 +271,7 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(3600)
+@pytest.mark.usefixtures("many_openings")
 def test_store_through_crashes(long):
     """Whatever is done to a store, and however it ends, what it then holds is what the model says."""
     run_state_machine_as_test(

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from kvclient import Client
-from kvclient.contract.messages import replies, requests
+from kvclient.contract.operations import replies, requests
 from kvd.backend.file.engine.interface import Outcome
 from processes import KVD, Daemon, environment
 from stores import Opened, as_others_read, assert_sound, contents
@@ -110,7 +110,7 @@ def test_a_repaired_store_goes_on_counting(damaged):
         store.create("y", 1)
         store.create("z", 1)
     other = damaged.with_name("other.json")
-    other.write_bytes(other.read_bytes().replace(b'"y"', b'"w"'))
+    other.write_bytes(other.read_bytes().replace(b'"y"', b"'y'"))
     kvd("repair", other, directory=damaged.parent)
 
     with Opened(other) as store:

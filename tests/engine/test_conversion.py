@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from engines import OWNER, OpenedEngine, put
 from kvclient.contract.errors import StoreCorruptError, StoreFullError
 from kvd.backend.file.engine.check import check
 from stores import Opened, assert_sound, contents
@@ -28,6 +29,7 @@ def path(tmp_path):
             {"a": 1, "b": 2},
         ),
         ('{"a": {"value": 1}, "a": {"value": 2}}', {"a": 2}),
+        ('{"a": {"value": 1, "expires_at": 0}, "b": {"value": 2, "expires_at": -5.5}, "c": {"value": 3}}', {"c": 3}),
     ],
 )
 def test_a_plain_file_is_converted_and_kept(path, text, found):
@@ -46,6 +48,9 @@ def test_a_plain_file_is_converted_and_kept(path, text, found):
     ("text", "said"),
     [
         ("[]", "array"),
+        ('{"a": {"value": 1, "owner": 7}}', "owner"),
+        ('{"a": {"value": 1, "owner": {"pid": true, "started": 1, "boot": "b", "uid": 0}}}', "owner"),
+        ('{"a": {"value": 1, "owner": {"pid": 1, "started": 1, "boot": "b", "uid": 0, "gid": 0}}}', "owner"),
         ('{"a": 1}', "'a'"),
         ('{"a": {"value": 1, "comment": "mine"}}', "comment"),
         ('{"a": {"value": 1, "expires_at": "soon"}}', "soon"),
@@ -79,6 +84,16 @@ def test_a_data_file_that_went_through_another_program(path, rewrite):
 
     assert {"a": 1, "b": {"c": [2]}, "later": 4} == contents(path)
     assert_sound(path)
+
+
+def test_owners_are_taken_over(path):
+    """An ephemeral key is one still after its file went through another program."""
+    with OpenedEngine(path) as opened:
+        opened.commit(put("lock", b"1", 1, owner=OWNER), put("a", b"2", 2))
+    path.write_text(json.dumps(json.loads(path.read_bytes()), indent=4))
+    with OpenedEngine(path) as opened:
+        assert {"lock": OWNER} == dict(opened.engine.owners())
+        assert 2 == opened.engine.history_from
 
 
 def test_without_second_names_the_original_is_copied(path, monkeypatch):

@@ -6,6 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from kvd.backend.asking import Owner
 from kvd.backend.file.engine.footnote import NO_FOOTNOTE, read_footnote, removals, split_results
 from kvd.backend.file.engine.format import (
     AFTER_VALUE,
@@ -23,7 +24,6 @@ from kvd.backend.file.engine.format import (
     rows,
     unread,
 )
-from kvd.backend.asking import Owner
 from kvd.backend.file.engine.interface import LOST, NEVER, Clear, Commit, Outcome, Put, Removal
 
 keys = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)

@@ -11,6 +11,7 @@ from kvd.backend.file.engine.check import check
 from kvd.backend.file.engine.filesystem import untrusted_file_system
 from kvd.backend.file.engine.format import CLOSING, HEADER, OPEN_END, encode_commit
 from kvd.backend.file.engine.interface import NEVER, Commit, Put
+from kvd.backend.file.engine.repair import repair
 from stores import Opened, as_others_read, assert_sound, contents, create
 
 
@@ -27,7 +28,7 @@ def write(path, *commits):
     data = HEADER
     for commit in commits:
         if commit is None:
-            data += b',"":{"crc":"00000000","bytes":       10,"revision":9},"lost":{"revision":2,"value":1}\n'
+            data += b',"":{"crc":"00000000","bytes":       10,"revision":9},"lost":{"revision":2,"value":\x00}\n'
             continue
         revision, key, synced = commit
         data += encode_commit(
@@ -98,11 +99,51 @@ def test_a_file_of_a_later_version_is_left_alone(path):
     assert before == path.read_bytes()
 
 
+VERSION_1 = b"""{"":{"crc":"2d2790cc","kvd":1}
+,"":{"crc":"e34c49fd","bytes":        1,"revision":0}
+,"":{"crc":"22786fec","bytes":       75,"revision":1,"ids":{"worker-7f3a":[42,1]}},"key1":{"revision":1,"expires_at":1800000005.0,"value":{"name":"value1"}}
+,"":{"crc":"44f8c1ba","bytes":       68,"revision":2},"key2":{"revision":2,"value":7}
+,"key3":{"revision":2,"value":[1]}
+,"":{"crc":"ab24d419","bytes":       13,"revision":3},"key2":null
+}
+"""  # noqa: E501
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_file_of_version_1_is_carried_over(path, clock, killed):
+    """All in it is kept, requests that were carried out too; its header becomes that of version 2, before any commit,
+    and so it stays, however the store ends.
+    """
+    path.write_bytes(VERSION_1)
+    assert_sound(path)
+    store = Opened(path, clock)
+    assert VERSION_1.replace(VERSION_1[: len(HEADER)], HEADER) == path.read_bytes()
+    assert {"key1": {"name": "value1"}, "key3": [1]} == store.contents()
+    assert [1] == store.do(create("key1", 1, id="worker-7f3a:42"))
+    assert 3 == store.engine.history_from
+    store.create("key4", 4)
+    store.crash() if killed else store.close()
+
+    assert {"key1": {"name": "value1"}, "key3": [1], "key4": 4} == contents(path, clock)
+    with Opened(path, clock) as store:
+        assert ["key4"] == [event.key for event in store.engine.history(3) if event]
+    assert_sound(path)
+
+
+def test_a_file_of_version_1_is_repaired(path, clock):
+    """What is damaged in it is mended as in one of version 2."""
+    path.write_bytes(VERSION_1.replace(b'"value":7', b'"value":x'))
+    assert not check(path).sound
+    assert repair(path).kept is not None
+    assert {"key1": {"name": "value1"}} == contents(path, clock)
+    assert path.read_bytes().startswith(HEADER)
+
+
 def test_a_new_file_is_private_and_small(path):
     """A file is created with mode 0600, and trimmed to its commits when it is closed."""
     with Opened(path) as store:
         store.create("key1", 1)
-        assert path.stat().st_size > 60_000  # with room for the next commits
+        assert 1000 < path.stat().st_size < 2000  # with room for the next commits, and no screens of spaces
         assert {"key1": 1} == as_others_read(path)
 
     assert 0o600 == path.stat().st_mode & 0o777

@@ -12,7 +12,7 @@ import zmq
 
 from kvd.server import connections
 from kvd.server.connections import Connections
-from kvd.server.worker import Wakeup
+from kvd.worker import Wakeup
 from processes import wait_until
 
 

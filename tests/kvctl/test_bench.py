@@ -74,9 +74,11 @@ class TestScratchDaemon:
         assert [] == list(temporary.iterdir())
 
     @pytest.mark.parametrize("moment", ["first client", "all clients"])
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
     def test_nothing_stays_of_an_interrupted_run(self, directory, temporary, number, moment):
-        """SIGTERM and Ctrl-C end the daemon and remove its file, without a traceback, also of half started clients."""
+        """SIGTERM, Ctrl-C and a terminal that closes end the daemon and remove its file, without a traceback, also of
+        half started clients.
+        """
         running = subprocess.Popen(
             [*KVCTL, "bench", "--duration", "60", "--clients", "8"],
             env=environment(directory, TMPDIR=str(temporary)),
@@ -86,7 +88,7 @@ class TestScratchDaemon:
         )
         keys = 1 if moment == "first client" else 9  # each creates one before all begin
         wait_until(lambda: list(temporary.glob("*/store.json")) and _content(temporary).count(b"bench-") >= keys)
-        send = os.killpg if number == signal.SIGINT else os.kill  # a terminal's Ctrl-C is for all processes
+        send = os.kill if number == signal.SIGTERM else os.killpg  # what a terminal sends is for all processes
         send(running.pid, number)
 
         _, said = running.communicate(timeout=60)
@@ -126,7 +128,7 @@ class TestErrors:
 
     def test_refusal_of_the_daemon_is_the_error(self, bench):
         """If the daemon refuses what the clients do, its error is that of the run, with its exit code."""
-        done = bench("--value-size", "20000")
+        done = bench("--value-size", "2000000")
 
         assert 5 == done.returncode
         assert "max_value_bytes" in done.stderr

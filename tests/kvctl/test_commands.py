@@ -1,11 +1,13 @@
 """What each command does, prints and exits with."""
 
 import json
+import shlex
+import subprocess
 
 import pytest
 
 from kvclient import Client
-from processes import kvctl
+from processes import KVCTL, KVD, environment, kvctl
 
 
 @pytest.fixture
@@ -160,8 +162,7 @@ REFUSED = {
     "unknown option behind the value": (2, ["create", "KEY", "1", "--tll", "5"], "unexpected extra argument"),
     "no argument": (2, ["read"], "Missing argument 'KEY'"),
     "no command": (2, [], "Usage: kvctl"),
-    "key too long": (5, ["create", "k" * 33, "1"], "the limit is 32 (setting max_key_length)"),
-    "value too large": (5, ["create", "KEY", f'"{"x" * 16383}"'], "the limit is 16384 (setting max_value_bytes)"),
+    "key too long": (5, ["create", "k" * 257, "1"], "the limit is 256 (setting max_key_length)"),
     "store name": (1, ["read", "KEY", "--store", "../x"], "A store's name has letters"),
     "endpoint nonsense": (1, ["read", "KEY", "--endpoint", "nonsense"], "An endpoint is an address such as"),
     "no such transport": (
@@ -210,7 +211,8 @@ def test_refusals_are_one_line_and_an_exit_code(run, key, case):
     [
         ("[1]", 2, "Standard input is not a JSON object of keys and values"),
         ("{", 2, "Standard input is not JSON"),
-        (json.dumps(dict.fromkeys(map(str, range(1001)))), 5, "the limit is 1000 (setting max_batch)"),
+        (json.dumps(dict.fromkeys(map(str, range(10_001)))), 5, "more than 10000 members, the limit"),
+        (json.dumps({"a": "x" * (1 << 20)}), 5, "the limit is 1048576 (setting max_value_bytes)"),
         ('{"": 1}', 2, "A key cannot be empty."),
         ('{"a": "\\ud800"}', 2, "lone surrogate"),
     ],
@@ -231,6 +233,7 @@ def test_refused_batches(run, stdin, code, reason):
         ("{name: value1}", """'{"name": "value1"}'"""),
         ("{name:", """'{"name": "value1"}'"""),
         ("[a]", "In the shell, put it in single quotes"),
+        ("it's", """'"it'"'"'s"'"""),
     ],
 )
 def test_an_unquoted_value_gets_a_hint(run, key, value, hint):
@@ -240,6 +243,39 @@ def test_an_unquoted_value_gets_a_hint(run, key, value, hint):
     assert 2 == done.returncode
     assert hint in done.stderr
     assert 3 == run("read", key).returncode
+
+
+@pytest.mark.parametrize(
+    ("value", "meant"),
+    [
+        ("{'x': 1}", '{"x": 1}'),
+        ("'value1'", '"value1"'),
+        ("True", "true"),
+        ("[None, 'ü']", '[null, "ü"]'),
+        ("(1, 2)", "[1, 2]"),
+        (r"{'x': '\d'}", r'{"x": "\\d"}'),
+    ],
+)
+def test_a_python_value_gets_the_command_in_json(run, store, key, value, meant):
+    """What the hint shows can be pasted: it stores what was meant."""
+    done = run("create", key, value, "--ttl", "500")
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert 1 == done.stderr.count("\n")
+    hint = done.stderr.rstrip().partition(" Try: ")[2]
+    assert ["kvctl", "create", key, meant, "--ttl", "500"] == shlex.split(hint)
+    run(*shlex.split(hint)[1:])
+    assert json.loads(meant) == store.read(key)
+
+
+@pytest.mark.parametrize("value", ["{'x': true}", "{'x': {1, 2}}", "{'x': 1e999}", "['x'"])
+def test_a_value_in_single_quotes_gets_a_hint(run, key, value):
+    """Where no command can be shown, the difference is named."""
+    done = run("create", key, value)
+
+    assert 2 == done.returncode
+    assert "JSON has double quotes where Python may have single ones" in done.stderr
+    assert "Try:" not in done.stderr
 
 
 def test_errors_as_json(run, store, key):
@@ -255,13 +291,30 @@ def test_errors_as_json(run, store, key):
 
 def test_help_shows_an_example_of_every_command(directory):
     """`kvctl --help` lists the commands, and each command's help ends with how it is typed."""
-    listing = kvctl("--help", directory=directory)
-    names = [line.split()[0] for line in listing.stdout.partition("Commands:")[2].splitlines() if line.startswith("  ")]
-    commands = [name for name in names if name.isascii() and name.replace("-", "").isalpha()]
+    listing = kvctl("--help", directory=directory).stdout.splitlines()
+    commands = {line.split()[0] for line in listing if line.startswith("  ") and line.strip()}
 
-    assert {"create", "read", "delete", "batch-create", "ping", "status", "stop"} <= set(commands)
+    assert {"create", "read", "delete", "watch", "batch-create", "ping", "status", "stop", "service"} <= commands
     for command in ("create", "read", "batch-create"):
         assert f"kvctl {command}" in kvctl(command, "--help", directory=directory).stdout.replace("\n", " ")
+
+
+@pytest.mark.parametrize("program", [KVCTL, [*KVCTL, "service"], KVD], ids=["kvctl", "service", "kvd"])
+@pytest.mark.parametrize("columns", [80, 200])
+def test_help_is_as_wide_as_the_terminal_and_cuts_no_summary(directory, program, columns):
+    """What does not fit goes on in the next line; on a wide terminal it fits."""
+    done = subprocess.run(
+        [*program, "--help"],
+        capture_output=True,
+        text=True,
+        env=environment(directory, COLUMNS=str(columns)),
+        check=True,
+    )
+    longest = max(map(len, done.stdout.splitlines()))
+
+    assert "..." not in done.stdout.partition("Commands:")[2]
+    assert longest <= columns
+    assert (longest > 80) == (columns == 200)
 
 
 def test_version(directory):

@@ -37,7 +37,7 @@ def launch(shared_daemon, directory):
         process.wait()
 
 
-def on_a_terminal(launch, *arguments):
+def on_a_terminal(launch, *arguments, code=0):
     """Return what a command prints on a terminal."""
     ours, its = pty.openpty()
     process = launch(*arguments, stdout=its, stderr=its)
@@ -49,7 +49,7 @@ def on_a_terminal(launch, *arguments):
     except OSError:  # how a terminal tells that its last user is gone
         pass
     os.close(ours)
-    assert 0 == process.wait(timeout=30)
+    assert code == process.wait(timeout=30)
     return printed.decode().replace("\r\n", "\n")
 
 
@@ -58,6 +58,31 @@ def test_a_terminal_gets_indented_json(launch, store, key):
     store.create(key, {"name": ["value1"]})
 
     assert '{\n  "name": [\n    "value1"\n  ]\n}\n' == on_a_terminal(launch, "read", key)
+
+
+COMMANDS_TO_TERMINALS = "\x7f\x80\x9b2J\u061c\u200e\u200f\u202a\u202e\u2066\u2069"
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)], ids=["read", "read --json"])
+def test_a_terminal_gets_no_commands_from_a_value(launch, store, key, arguments):
+    """What would move its cursor or turn the text around is shown as JSON escapes; a pipe gets the value as it is."""
+    value = {COMMANDS_TO_TERMINALS: ["ü😀\x1b[2J\t" + COMMANDS_TO_TERMINALS]}
+    store.create(key, value)
+
+    printed = on_a_terminal(launch, "read", key, *arguments)
+    piped = launch("read", key, *arguments, stdout=subprocess.PIPE).communicate(timeout=30)[0].decode()
+
+    assert set() == set(COMMANDS_TO_TERMINALS + "\x1b\t") & set(printed) - set("2J")
+    assert r"\u009b2J\u061c" in printed
+    assert "ü😀" in printed
+    assert set(COMMANDS_TO_TERMINALS) <= set(piped)
+    for text in (printed, piped):
+        assert value == (json.loads(text)["value"] if arguments else json.loads(text))
+
+
+def test_a_terminal_gets_no_commands_from_an_error(launch, key):
+    """A key in a message turns no text around."""
+    assert r"\u202e" in on_a_terminal(launch, "read", f"{key}\u202e", code=3)
 
 
 @pytest.mark.parametrize("arguments", [("read", "KEY"), ("read", "KEY", "--json"), ("status",)], ids=" ".join)
@@ -248,13 +273,15 @@ def test_standard_input_that_is_no_utf_8(launch):
     assert (2, b"kvctl: Standard input is not UTF-8: byte 2 is 0xff.\n") == (process.returncode, errors)
 
 
-def test_reading_starts_a_daemon_where_none_runs(directory):
-    """The first command on a new machine just works, and `stop` ends what it started."""
-    read = kvctl("read", "key1", "--timeout", "60", directory=directory)
-    created = kvctl("create", "key1", "1", directory=directory)
+def test_the_first_command_starts_a_daemon(directory):
+    """Creating a key on a new machine just works, so does reading when the daemon has gone; `stop` ends what ran."""
+    created = kvctl("create", "key1", "1", "--timeout", "60", directory=directory)
     stopped = kvctl("stop", directory=directory)
+    read = kvctl("read", "key1", "--timeout", "60", directory=directory)
+    again = kvctl("stop", directory=directory)
 
-    assert (3, 0, 0) == (read.returncode, created.returncode, stopped.returncode)
+    assert (0, 0, 0, 0) == (created.returncode, stopped.returncode, read.returncode, again.returncode)
+    assert "1\n" == read.stdout
     assert {"revision": 1, "value": 1} == json.loads((directory / "Documents" / "data_store.json").read_text())["key1"]
 
 

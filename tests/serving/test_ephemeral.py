@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from wire_line import WireLine
 
 from kvd import LocalDataStore
 from processes import Daemon, wait_until
 from stores import as_others_read
+from wire_line import WireLine
 
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 NOBODY = 65534

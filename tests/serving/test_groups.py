@@ -1,17 +1,22 @@
-"""The daemon's loop without connections: what the members of a group are answered, and when it sweeps."""
+"""The backend behind the daemon's loop: what the members of a group are answered, and when chores are done."""
 
 import errno
 import json
+import subprocess
 import time
 
 import pytest
 
-from kvclient import StoreCorruptError
+from kvclient import DataStoreError, StoreCorruptError
+from kvd.backend.file.backend import FileBackend
 from kvd.backend.file.engine import file
-from kvd.backend.file.store.operations import Create, Delete, Sweep
-from kvd.server.server import Server
-from kvd.server.upkeep import Upkeep
-from stores import Opened, create
+from kvd.backend.file.engine.file import JsonFile
+from kvd.limits import CompactWhen, Limits
+from kvd.processes import named_process, this_process
+from kvd.replies import refusal
+from kvd.worker import Wakeup
+from processes import wait_until
+from stores import create, create_all, delete, request
 
 
 class Peer:
@@ -20,52 +25,67 @@ class Peer:
     def __init__(self):
         self.replies = []
 
-    def reply(self, reply):
-        self.replies.append(json.loads(reply))
+    def reply(self, body):
+        self.replies.append(json.loads(body))
+
+    def refuse(self, error):
+        self.reply(refusal(error))
+
+    def owner(self, pid):
+        return named_process(pid, this_process().uid)
 
 
 class Loop:
-    """A server on a data file. What is sent together is one group."""
+    """A backend on a data file, and the daemon's loop around it. What is sent together is one group."""
 
-    def __init__(self, path, clock):
-        self.opened = Opened(path, clock)
-        self.upkeep = Upkeep(self.opened.store, self.opened.engine, None, sync_in_intervals=False, beat=lambda: None)
-        self.server = Server(
-            None,
-            self.opened.store,
-            self.upkeep,
-            wakeup=None,
-            committer=None,
-            waits_for_disk=False,
-            describe=None,
-        )
+    def __init__(self, path):
+        self.wakeup = Wakeup()
+        self.engine = JsonFile(path, sync="never", max_file_bytes=1 << 30)
+        self.backend = FileBackend(self.engine, Limits(), CompactWhen(), self.wakeup, sync="never")
+        self.store, self.committer = self.backend._store, self.backend._committer
+
+    def work(self, *, stopping=False):
+        self.wakeup.handle()
+        return self.backend.work(stopping=stopping)
+
+    def ask(self, *operations):
+        """Send operations, and return who waits for the replies."""
+        peers = [Peer() for _ in operations]
+        for peer, operation in zip(peers, operations, strict=True):
+            if operation.declared.does == "change":
+                self.backend.submit(operation, peer, 10)
+            else:
+                self.backend.read(operation, peer, 10)
+        return peers
 
     def send(self, *operations):
         """Return the reply to each operation."""
-        peers = [Peer() for _ in operations]
-        self.server._queue += [(peer, operation, 10) for peer, operation in zip(peers, operations, strict=True)]
-        self.server._commit()
+        peers = self.ask(*operations)
+        self.work()
         return [reply for peer in peers for reply in peer.replies]
 
-    def sweep_if_due(self):
-        """Tell whether a sweep was due; then it is done."""
-        self.server._queue_sweep()
-        due = len(self.server._queue) > 0
-        self.server._commit()
-        return due
+    def work_off(self):
+        """Do all that is due, without waiting for any of it."""
+        while self.work() == 0:
+            pass
+
+    def close(self):
+        self.backend.close()
+        self.wakeup.close()
 
 
 @pytest.fixture
 def loop(directory, clock, monkeypatch):
     monkeypatch.setattr(time, "time", clock)
-    loop = Loop(directory / "store.json", clock)
+    loop = Loop(directory / "store.json")
+    loop.store._clock = loop.store.keys.clock = clock
     yield loop
-    loop.opened.close()
+    loop.close()
 
 
 @pytest.fixture
 def fill_disk(monkeypatch):
-    """Have the disk refuse so many writes."""
+    """Have the disk refuse so many writes; return how many are left to be refused."""
 
     def fill(times):
         write, left = file.pwrite_all, [times]
@@ -77,6 +97,7 @@ def fill_disk(monkeypatch):
             write(*arguments)
 
         monkeypatch.setattr(file, "pwrite_all", refuse)
+        return left
 
     return fill
 
@@ -101,85 +122,163 @@ class TestRepetitions:
 
     def test_repetition_is_answered_when_nothing_may_be_written_any_more(self, loop):
         """Another program's hand on the file refuses new writes only."""
-        (first,) = loop.send(create("key1", 1, id="a:1"))
-        loop.upkeep.interfered(StoreCorruptError("The data file was replaced."))
-        again, refused = loop.send(create("key1", 1, id="a:1"), create("key2", 2, id="b:1"))
+        (first,) = loop.send(request("increment", key="n", id="a:1"))
+        loop.backend._health.interfered(StoreCorruptError("The data file was replaced."))
+        again, refused = loop.send(request("increment", key="n", id="a:1"), create("key2", 2, id="b:1"))
 
         assert first == again
         assert "StoreCorruptError" == refused["error"]
 
 
-class TestSweeps:
+class TestFullDisk:
+    def test_removals_are_carried_out_though_what_is_beside_them_does_not_fit(self, loop, fill_disk):
+        """The group that does not fit on the disk is tried again without what only adds to it."""
+        loop.send(create("key1", 1), create("key2", 2))
+        fill_disk(times=1)
+        peers = loop.ask(create("large", "x" * 1000), delete("key1"), request("delete_many", keys=["key2"]))
+        loop.work_off()
+        created, deleted, deleted_many = [peer.replies[0] for peer in peers]
+
+        assert "StoreFullError" == created["error"]
+        assert deleted["ok"]
+        assert ["key2"] == deleted_many["deleted"]
+        assert 0 == len(loop.store.keys)
+
+
+class TestChores:
     def test_sweep_that_cannot_be_written_is_not_tried_again_at_once(self, loop, clock, fill_disk):
         """On a full disk it would keep the loop busy, and the log with it."""
         loop.send(create("key1", 1, ttl=5))
         clock.now += 5
-        fill_disk(times=1)
-        loop.upkeep.look(committing=False)
+        left = fill_disk(times=1)
+        loop.work()
+        loop.work()
+        assert 0 == left[0]
+        left[0] = 1
+        for _ in range(5):
+            assert 0 < loop.work()
 
-        assert [True, False] == [loop.sweep_if_due() for _ in range(2)]
-        assert 0 < loop.server._timeout()
+        assert 1 == left[0]
 
     def test_sweep_that_is_tried_again_without_its_group_is_there_once(self, loop, clock, fill_disk):
         """It is queued again when the creates beside it do not fit on the disk."""
         loop.send(create("key1", 1, ttl=5))
         clock.now += 5
-        loop.server._queue_sweep()
-        queued = []
+        loop.work()
         fill_disk(times=1)
-        decide_as_before = loop.opened.store.decide
+        queued = []
+        decide_as_before = loop.store.decide
 
-        def decide(operations):
-            loop.server._queue_sweep()
-            queued.append([type(operation) for operation in operations])
-            return decide_as_before(operations)
+        def decide(members):
+            queued.append([member.request.op for member in members])
+            return decide_as_before(members)
 
-        loop.opened.store.decide = decide
-        loop.send(create("key2", 2))
+        loop.store.decide = decide
+        (refused,) = loop.send(create("key2", 2))
+        loop.work_off()
 
-        assert [[Sweep, Create], [Sweep]] == queued
-        assert 0 == len(loop.opened.store)
+        assert "StoreFullError" == refused["error"]
+        assert [["sweep", "create"], ["sweep"]] == queued
+        assert 0 == len(loop.store.keys)
 
     def test_sweep_that_finds_only_what_was_deleted_is_followed_by_another(self, loop, clock):
         """Otherwise keys that are deleted before their time could come faster than they are forgotten."""
         for number in range(900):
             loop.send(create(f"key{number}", 1, ttl=5))
-            loop.send(Delete(f"key{number}"))
+            loop.send(delete(f"key{number}"))
         loop.send(create("last", 1, ttl=6))
         clock.now += 6
-        while loop.sweep_if_due():
-            pass
+        loop.work_off()
 
-        assert 0 == len(loop.opened.store)
+        assert 0 == len(loop.store.keys)
 
     def test_sweeps_go_on_when_the_clock_is_set_back(self, loop, clock, fill_disk, monkeypatch):
         """The pause behind a sweep that failed does not become as long as the step."""
         loop.send(create("key1", 1, ttl=5))
         clock.now += 5
-        fill_disk(times=1)
-        assert loop.sweep_if_due()
+        left = fill_disk(times=1)
+        loop.work_off()
+        assert 0 == left[0]
         clock.now -= 3600
         loop.send(create("key2", 2, ttl=5))
         clock.now += 5
         later = time.monotonic() + 60
         monkeypatch.setattr(time, "monotonic", lambda: later)
+        loop.work_off()
 
-        assert loop.sweep_if_due()
-        assert 1 == len(loop.opened.store)
+        assert 1 == len(loop.store.keys)
+
+    def test_large_clear_is_written_down_without_a_pause(self, loop):
+        """Portion by portion, with requests carried out in between; a count is right all the while."""
+        loop.send(*(create_all({f"k{part}.{n}": b"1" for n in range(1000)}) for part in range(5)))
+        (cleared,) = loop.send(request("clear"))
+        assert 5000 == cleared["deleted"]
+        assert loop.send(create("new", 1))[0]["ok"]
+        (count,) = loop.ask(request("count"))
+        loop.work_off()
+
+        assert [{"ok": True, "count": 1}] == count.replies == loop.send(request("count"))
+        assert 1 == len(loop.engine)
+
+    def test_keys_of_all_processes_that_ended_go_at_once(self, loop):
+        """However many end together, none waits for the next look."""
+        processes = [subprocess.Popen(["cat"], stdin=subprocess.PIPE) for _ in range(5)]
+        for number, process in enumerate(processes):
+            loop.send(request("create", key=f"k{number}", value=1, ephemeral=process.pid))
+        loop.send(create("stays", 1))
+        loop.work_off()
+        assert 6 == len(loop.store.keys)
+        for process in processes:
+            process.stdin.close()
+            process.wait()
+        wait_until(lambda: len(loop.store.keys.owners._poll.poll(0)) == 5)
+        loop.work_off()
+
+        assert ["stays"] == list(loop.engine._index.keys())
+
+
+class TestStopping:
+    def test_what_waits_for_a_chore_is_answered(self, loop):
+        """A second large clear and a count wait until the first is written down, and do not keep the daemon from its
+        end.
+        """
+        loop.send(*(create_all({f"{prefix}{n}": b"1" for n in range(2000)}) for prefix in "ab"))
+        first, second = loop.ask(request("clear", prefix="a"), request("clear", prefix="b"))
+        loop.work()
+        (count,) = loop.ask(request("count"))
+        for _ in range(100):
+            if not loop.backend.unfinished:
+                break
+            assert loop.work(stopping=True) < 1
+
+        assert not loop.backend.unfinished
+        assert [2000, 2000] == [peer.replies[0]["deleted"] for peer in (first, second)]
+        assert [{"ok": True, "count": 2000}] == count.replies  # as of before the second
+
+    def test_chores_nobody_waits_for_are_left_for_the_next_start(self, loop):
+        """A sweep and the writing down are not worth keeping systemd waiting."""
+        loop.send(create_all({f"k{n}": b"1" for n in range(5000)}))
+        loop.send(request("clear"))
+        loop.work(stopping=True)
+
+        assert not loop.backend.unfinished
+        assert loop.store.keys.clears
 
 
 class TestInterference:
-    def test_compaction_that_is_asked_for_afterwards_saves_nothing_again(self, loop):
-        """It is not even begun."""
+    def test_compaction_that_is_asked_for_afterwards_is_refused(self, loop):
+        """It is not even begun, and saves nothing again."""
         loop.send(create("key1", 1))
-        loop.opened.path.unlink()
-        loop.upkeep.look(committing=False)
-        loop.upkeep.start_compaction()
-        loop.upkeep.step(committing=False)
-        loop.upkeep.interfered(StoreCorruptError("The data file was replaced."))
+        loop.engine.path.unlink()
+        loop.backend._upkeep.look(committing=False)
+        with pytest.raises(DataStoreError, match="can no longer be found"):
+            loop.backend.compact()
+        loop.backend._upkeep.start_compaction()
+        loop.work()
+        loop.backend._health.interfered(StoreCorruptError("The data file was replaced."))
 
-        assert not loop.upkeep.compacting
-        assert 1 == len(list(loop.opened.path.parent.glob("*.rescued-*")))
+        assert not loop.backend.describe()["compacting"]
+        assert 1 == len(list(loop.engine.path.parent.glob("*.rescued-*")))
 
     def test_rescue_that_fails_leaves_the_daemon_serving(self, loop, monkeypatch):
         """Whatever goes wrong in it, writes are refused and reads go on."""
@@ -187,11 +286,11 @@ class TestInterference:
         def fail(_):
             raise AssertionError("no such entry")
 
-        monkeypatch.setattr(loop.opened.engine, "rescue", fail)
+        monkeypatch.setattr(loop.engine, "rescue", fail)
         loop.send(create("key1", 1))
-        loop.opened.path.unlink()
+        loop.engine.path.unlink()
         (refused,) = loop.send(create("key2", 2))
 
         assert "StoreCorruptError" == refused["error"]
         assert "no such entry" in refused["message"]
-        assert 1 == loop.opened.read("key1")
+        assert [1] == [reply["value"] for reply in loop.send(request("read", key="key1"))]

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import random
 from collections.abc import Iterable
 
 import pytest
@@ -111,10 +112,10 @@ def _works(order: Iterable[Operation]) -> bool:
 
 
 @pytest.mark.timeout(3600)
-@given(st.data())
-def test_explains_a_long_history_of_a_correct_store(data):
+@given(st.integers(0, 2**64))
+def test_explains_a_long_history_of_a_correct_store(seed):
     """What a correct store did at known instants is explained, however the calls overlap."""
-    chance = data.draw(st.randoms(use_true_random=False))
+    chance = random.Random(seed)  # hypothesis' own, which shrinks, takes fifty times as long
     history, value = [], ABSENT
     for instant in range(200):
         called, returned = instant - chance.uniform(0, 4), instant + chance.uniform(0, 4)

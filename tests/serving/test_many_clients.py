@@ -69,9 +69,9 @@ def come_and_vanish(daemon: Daemon, clients: int) -> None:
 
 
 @pytest.mark.timeout(600)
-def test_clients_one_after_the_other_leave_nothing(start_daemon, long):
+def test_clients_one_after_the_other_leave_nothing(start_daemon, memory, long):
     """After thousands of clients that came and went, the daemon is as large as before."""
-    daemon = start_daemon()
+    daemon = start_daemon(at=memory)
     footprint = Footprint(daemon)
     before = footprint.descriptors(), footprint.threads()
     come_and_go(daemon.endpoint, _ENOUGH_TO_FILL)

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 from kvd.backend.file.engine.file import JsonFile
-from kvd.backend.file.store.operations import Create
-from kvd.backend.file.store.store import Limits, Store
+from kvd.backend.file.store.store import Store
+from kvd.limits import Limits
+from kvd.requests.twins import TWINS
 
 path, size = Path(sys.argv[1]), int(sys.argv[2])
 engine = JsonFile(path, sync="never")
@@ -16,7 +17,7 @@ store = Store(engine, Limits())
 value = b'"%s"' % (b"x" * 950)
 number = 0
 while engine.used_bytes < size:
-    group = store.decide([Create({f"key{number + n}": value for n in range(1000)}, None, None)])
+    group = store.decide([(None, TWINS["batch_create"](items={f"key{number + n}": value for n in range(1000)}))])
     store.write(group)
     store.finish(group)
     number += 1000

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib.metadata import distributions
 from pathlib import Path
 
 from processes import wait_until
@@ -43,11 +44,17 @@ def _succeeds(*command: str) -> bool:
 
 
 def install_programs(directory: Path) -> None:
-    """Install the project's wheel in `directory` for its life at /srv, together with the programs of the tests."""
+    """Install the project's wheel in `directory` for its life at /srv, together with the programs of the tests.
+
+    With the versions of other packages that these tests themselves run with.
+    """
+    (directory / "constraints.txt").write_text(
+        "".join(f"{found.name}=={found.version}\n" for found in distributions() if found.name != "kvd-store")
+    )
     script = f"""
         mount --bind {directory} /srv
         {_SYSTEM_PYTHON} -m venv /srv/kvd
-        /srv/kvd/bin/pip install --quiet --disable-pip-version-check {ROOT}
+        /srv/kvd/bin/pip install --quiet --disable-pip-version-check --constraint /srv/constraints.txt {ROOT}
         chmod --recursive a+rX /srv
     """
     for program in ("fill.py", "hanging.py", "probe.py", "slow_disk.py", "writer.py"):

@@ -26,10 +26,11 @@ class Activated:
         self.inode = self.path.stat().st_ino
         self.processes = []
 
-    def launch(self, endpoint=None):
+    def launch(self, endpoint="default"):
         """Start a daemon with the socket as descriptor 3 of a process whose pid LISTEN_PID names."""
+        endpoint = f"ipc://{self.path}" if endpoint == "default" else endpoint
         script = f'exec 3<&{self.listener.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 exec "$@"'
-        command = [*KVD, "--file", f"{self.directory}/store.json", "--endpoint", endpoint or f"ipc://{self.path}"]
+        command = [*KVD, "--file", f"{self.directory}/store.json", *(["--endpoint", endpoint] if endpoint else [])]
         with (self.directory / "kvd.log").open("ab") as log:
             process = subprocess.Popen(
                 ["/bin/bash", "-c", script, "bash", *command],
@@ -87,6 +88,14 @@ def test_the_socket_outlives_the_daemon(activated, request_socket):
     assert request_socket.recv() == b'{"ok":true}'
     assert activated.inode == activated.path.stat().st_ino
     assert stat.S_ISSOCK(activated.path.stat().st_mode)
+
+
+def test_what_was_passed_is_the_endpoint(activated, request_socket):
+    """Where no setting names one, the daemon serves on it, wherever it is, and says so."""
+    request_socket.send(b'{"op":"status"}')
+    activated.launch(endpoint=None)
+
+    assert f'"endpoint":"ipc://{activated.path}"'.encode() in request_socket.recv()
 
 
 def test_a_socket_at_another_place_than_the_settings_say(activated):

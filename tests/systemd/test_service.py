@@ -208,3 +208,36 @@ class TestJournal:
 def _entries(machine, start):
     lines = machine.run("journalctl", "--user", "--unit=kvd.service", "--output=json").stdout.splitlines()
     return [entry for entry in map(json.loads, lines) if str(entry["MESSAGE"]).startswith(start)]
+
+
+@pytest.mark.parametrize("unset", ["XDG_RUNTIME_DIR", "HOME"])
+def test_a_client_without_the_session_s_variables_finds_it(installed, unset):
+    """As a cron job, or after `su`: it talks to the service, and starts no daemon of its own."""
+    installed.kvctl("create", "key1", "1")
+
+    told = installed.run("env", f"--unset={unset}", "/srv/kvd/bin/kvctl", "status", "--json").stdout
+
+    assert f"ipc:///run/user/{installed.uid}/kvd/data_store.sock" == json.loads(told)["endpoint"]
+    assert installed.show("kvd.service", "MainPID") == str(json.loads(told)["pid"])
+    assert "active" in installed.run("env", f"--unset={unset}", "/srv/kvd/bin/kvctl", "service", "status").stdout
+
+
+def test_documents_that_the_user_has_elsewhere(machine):
+    """`user-dirs.dirs` says where, and the service sees it as clients do, also in its sandbox."""
+    machine.write(".config/user-dirs.dirs", 'XDG_DOCUMENTS_DIR="$HOME/My Papers"\n')
+    machine.kvctl("service", "install")
+
+    machine.kvctl("create", "key1", "1")
+
+    assert "key1" in json.loads((machine.home / "My Papers" / "data_store.json").read_text())
+    assert not (machine.home / "Documents").exists()
+
+
+def test_another_place_than_systemd_s_is_refused(machine):
+    """A service would read other settings than the shell that installs it."""
+    install = ["/srv/kvd/bin/kvctl", "service", "install"]
+    done = machine.run("env", "XDG_CONFIG_HOME=/home/tester/config", *install, check=False)
+
+    assert 1 == done.returncode
+    assert "XDG_CONFIG_HOME is /home/tester/config here and not set in your systemd" in done.stderr
+    assert not (machine.home / "config").exists()

@@ -95,6 +95,20 @@ def test_an_older_number_is_refused(daemon, repeat, event):
     assert first == repeat({**CREATE, "id": "client:7"})
 
 
+@pytest.mark.parametrize("event", [kill, compact_and_kill], ids=lambda event: event.__name__)
+def test_a_success_before_a_refusal_is_not_carried_out_again(daemon, repeat, event):
+    """A client's latest request was refused, and nobody remembers that after a crash; its success before is known."""
+    repeat({"op": "create", "key": "taken", "value": 1})
+    first = repeat({**CREATE, "id": "client:7"})
+    assert "KeyExistsError" == repeat({"op": "create", "key": "taken", "value": 2, "id": "client:8"})["error"]
+    assert repeat({"op": "delete", "key": "key1"})["ok"]
+    event(daemon)
+
+    assert "RequestError" == repeat({"op": "create", "key": "key2", "value": 2, "id": "client:6"})["error"]
+    assert first == repeat({**CREATE, "id": "client:7"})
+    assert "KeyNotFoundError" == repeat({"op": "read", "key": "key1"})["error"]
+
+
 def test_an_older_number_is_refused_right_behind_the_newer(connect, daemon):
     """Also when both arrive together, as after a pause of the daemon, and with the latest repeated at once."""
     requests = [

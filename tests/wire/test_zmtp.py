@@ -3,7 +3,7 @@
 import pytest
 
 from kvclient.contract.errors import RequestError
-from kvclient.contract.zmtp import Conversation, ProtocolError
+from kvclient.contract.zmtp import Conversation, MessageTooLargeError, ProtocolError
 
 SIGNATURE = b"\xff" + bytes(8) + b"\x7f"
 GREETING = SIGNATURE + b"\x03\x01" + b"NULL".ljust(20, b"\x00") + bytes(32)
@@ -99,13 +99,12 @@ def test_a_ping_is_answered():
         (b"GET / HTTP/1.1\r\n", "is no ZeroMQ socket"),
         (SIGNATURE + b"\x01", "version 1"),
         (GREETING.replace(b"NULL", b"PLAI"), "security mechanism"),
-        (GREETING + b"\x00\x01x", "is too large"),
+        (GREETING + b"\x00\x01x", "sent a message of 1 bytes"),
         (GREETING + b"\x04\x05WRONG", "does not introduce itself"),
         (GREETING + READY.replace(b"REQ", b"PUB"), "kind that does not fit"),
-        (GREETING + b"\x06" + b"\xff" * 8, "is too large"),
+        (GREETING + b"\x06" + b"\xff" * 8, "sent a command of 18446744073709551615 bytes"),
         (GREETING + READY + b"\x08\x00", "no frame"),
-        (GREETING + READY + b"\x01\x00\x02" + (1001).to_bytes(8), "more than 1000 bytes"),
-        (GREETING + READY + b"\x01\x00" + LONG.replace(b"\x02", b"\x03") * 3 + LONG, "more than 1000 bytes"),
+        (GREETING + READY + b"\x01\x00\x02" + ((1 << 30) + 1).to_bytes(8), "1000 are the most"),
     ],
     ids=lambda value: ascii(value[-20:]),
 )
@@ -113,3 +112,39 @@ def test_what_is_not_the_protocol(said, why):
     """It ends the connection as soon as it shows."""
     with pytest.raises(ProtocolError, match=why):
         Conversation(b"REP", 1000).receive(said)
+
+
+@pytest.mark.parametrize("size", [1, 64, 1000, 1 << 20])
+@pytest.mark.parametrize(
+    ("frames", "told_size"),
+    [
+        (b"\x01\x00\x02" + (1001).to_bytes(8) + b"z" * 1001, 1001),
+        (b"\x01\x00\x02" + (100_000).to_bytes(8) + b"z" * 100_000, 100_000),
+        (b"\x01\x00" + LONG.replace(b"\x02", b"\x03") * 3 + LONG, 300),
+    ],
+    ids=["by one byte", "by far", "in frames"],
+)
+def test_a_message_that_is_too_large_is_passed_over(size, frames, told_size):
+    """It is received to its end without being kept, and told of with its size; what comes behind it is taken."""
+    conversation = Conversation(b"REP", 1000)
+    conversation.receive(GREETING + READY)
+    errors, taken = [], []
+    for piece in cut(frames + b"\x01\x00\x00\x03abc", size):
+        data = piece
+        while True:
+            try:
+                message = conversation.receive(data)
+            except MessageTooLargeError as error:
+                errors.append(error)
+            else:
+                if message is None:
+                    break
+                taken.append(message)
+            if conversation.wanted:
+                break
+            data = b""
+        assert len(conversation._incoming) <= max(size, 1 << 20)
+
+    assert [told_size] == [error.size for error in errors]
+    assert (b"z" if b"z" in frames else b"y") * 64 == errors[0].head
+    assert [b"abc"] == taken

@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from types import FrameType
 from typing import Annotated, Any, Literal
 
 import typer
@@ -77,7 +78,9 @@ def _measure(options: Options, clients: int, value_bytes: int, mix: dict[str, in
     from kvclient.bench.load import Clients, Load
     from kvclient.bench.scratch import scratch_daemon
 
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # and end what we started
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _end)
     own = options.store is None and options.endpoint is None
     with ExitStack() as stack:
         endpoint = stack.enter_context(scratch_daemon(sync)) if own else options.client().endpoint
@@ -107,6 +110,13 @@ def _measure(options: Options, clients: int, value_bytes: int, mix: dict[str, in
         show({**measured, "results": {name: _numbers(latencies, taken) for name, latencies in times.items()}})
     else:
         _report(measured, times, taken)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    """Exit as the signal asks for, and on the way end what was started and remove its files."""
+    for again in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(again, signal.SIG_IGN)  # a closing terminal sends more than one
+    sys.exit(128 + number)
 
 
 @contextmanager

@@ -34,5 +34,6 @@ def run(
 def _confirmed(client: Client, prefix: str) -> bool:
     if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError("What clear deletes is gone: say that it is meant with --yes.")
-    which = f" that begin with {prefix!r}" if prefix else ""
-    return typer.confirm(f"Delete {counted(client.count(prefix), 'key')}{which}?", err=True)
+    count = client.count(prefix)
+    which = f" that {'begins' if count == 1 else 'begin'} with {prefix!r}" if prefix else ""
+    return typer.confirm(f"Delete {counted(count, 'key')}{which}?", err=True)

@@ -1,23 +1,32 @@
 """kvctl status"""
 
+import sys
 from typing import Any
 
+from kvclient.cli import unheard
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
+from kvclient.screen.console import complain
 from kvclient.screen.quantities import bytes_text, duration
+from kvclient.screen.text import text_for
 
 
-def run(options: Options) -> None:
-    """Show the daemon's pid, file, size, keys and versions. Starts none.
+def run(options: Options) -> int:
+    """Show the daemon's pid, file, size, keys, limits and versions, and settings that need a restart. Starts none.
+
+    Exit code 1 if all writes are refused, because another program changed the data file.
 
     Example: kvctl status --json | jq .keys
     """
     status = options.client(autostart=False).status()
     if options.json:
         show(status)
-        return
-    for name, text in _rows(status):
-        print(f"{name:<10}{text}")
+    else:
+        for name, text in _rows(status):
+            print(text_for(sys.stdout, f"{name:<10}{text}"))
+    for told in unheard.by(status):
+        complain(f"kvctl: {told}")
+    return 1 if status.get("refusing") else 0
 
 
 def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
@@ -25,6 +34,7 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
     size = f"{bytes_text(status['file_bytes'])} of {bytes_text(status['max_file_bytes'])}"
     state = ", being compacted" if status["compacting"] else ""
     return [
+        *([("REFUSING", f"all writes: {status['refusing']}")] if status.get("refusing") else []),
         ("daemon", f"pid {status['pid']}, up {duration(status['uptime'])}"),
         ("endpoint", status["endpoint"]),
         ("file", status["file"]),
@@ -32,5 +42,23 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("keys", f"{status['keys']:,}"),
         ("revision", f"{status['revision']:,}"),
         ("sync", status["sync"]),
+        *_limits(status.get("limits", {})),
+        *_restart(status),
         ("versions", f"kvd {status['version']}, Python {status['python']}"),
     ]
+
+
+def _limits(limits: dict[str, int]) -> list[tuple[str, str]]:
+    """Return a row for each limit in force: a number that can be searched for, and for bytes what it comes to."""
+    return [
+        ("limits" if first else "", f"{name} {value}{f' ({bytes_text(value)})' if name.endswith('_bytes') else ''}")
+        for first, (name, value) in zip([True] + [False] * len(limits), limits.items(), strict=False)
+    ]
+
+
+def _restart(status: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return what was changed in the settings since the daemon took them."""
+    rows = [f"needed for {name} = {value}" for name, value in status.get("restart_needed", {}).items()]
+    if "settings_error" in status:
+        rows.append(f"would fail: {status['settings_error']}")
+    return [("restart", text) for text in rows]

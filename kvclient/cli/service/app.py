@@ -5,8 +5,10 @@ from typing import Annotated
 import typer
 
 from kvclient.cli.service import control, install, uninstall
+from kvclient.screen.help import Group
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     rich_markup_mode=None,
     help="Run the daemon as a systemd user service, started by the first request.",

@@ -24,6 +24,7 @@ def run(store: str | None, *, dry_run: bool) -> None:
             print(f"# {path}\n{text}")
     else:
         check_there()
+        systemctl.check_places()
         service.check()
         listens_on = first not in _write(service, systemctl) and service.socket is not None and systemctl.active(first)
     systemctl.change("daemon-reload")

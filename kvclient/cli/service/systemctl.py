@@ -5,15 +5,14 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from kvclient.contract.errors import DataStoreError
+from kvclient.contract.places import socket_directory
 
 
 def check_there() -> None:
     """Raise `DataStoreError` with the alternative if there is no user manager."""
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}"))
-    if shutil.which("systemctl") is None or not (runtime / "systemd").is_dir():
+    if shutil.which("systemctl") is None or not (socket_directory().parent / "systemd").is_dir():
         raise DataStoreError(
             "There is no systemd for this user here: run 'kvd' in the foreground under a supervisor of your own, "
             "or let the first kvctl or Client start it in the background."
@@ -43,6 +42,22 @@ class Systemctl:
             raise DataStoreError(f"There is no {name}.service yet: 'kvctl service install' makes it one.")
         return found
 
+    def check_places(self) -> None:
+        """Raise `DataStoreError` if the manager has its settings or documents elsewhere than this shell.
+
+        The service would then read other settings than those that the units were written for.
+        """
+        lines = _run("show-environment").stdout.splitlines()
+        there = {name: value for name, _, value in (line.partition("=") for line in lines)}
+        for name in ("XDG_CONFIG_HOME", "XDG_DOCUMENTS_DIR"):
+            here = os.environ.get(name, "")
+            if here != there.get(name, ""):
+                raise DataStoreError(
+                    f"{name} is {here or 'not set'} here and {there.get(name) or 'not set'} in your systemd, so the "
+                    "service would look elsewhere for its settings and data. Make it the same for this command, or for "
+                    "all your sessions (environment.d(5)) and log in again."
+                )
+
     def active(self, unit: str) -> bool:
         """Tell whether a unit is started."""
         return _run("is-active", "--quiet", unit).returncode == 0
@@ -56,14 +71,20 @@ def _starts(*properties: str) -> bool:
     """Tell whether a service with such properties starts."""
     options = [f"--property={text}" for text in ("Type=oneshot", *properties)]
     command = ["systemd-run", "--user", "--quiet", "--collect", *options, "true"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return subprocess.run(command, capture_output=True, check=False, env=_environment()).returncode == 0
 
 
 def show(*command: str) -> int:
     """Run a command for its output and return its exit code."""
     sys.stdout.flush()
-    return subprocess.run(command, check=False).returncode
+    return subprocess.run(command, check=False, env=_environment()).returncode
 
 
 def _run(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(["systemctl", "--user", *arguments], capture_output=True, text=True, check=False)
+    command = ["systemctl", "--user", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=_environment())
+
+
+def _environment() -> dict[str, str]:
+    """Return an environment in which systemctl finds the user's manager, also in a cron job or after `su`."""
+    return {"XDG_RUNTIME_DIR": str(socket_directory().parent), **os.environ}

@@ -12,17 +12,15 @@ from importlib.resources import files as resources
 from pathlib import Path
 from typing import Any
 
-from platformdirs import user_config_path, user_documents_path
-
 from kvclient.contract.endpoint import (
     DEFAULT_STORE,
     check_store_name,
-    config_path,
     default_endpoint,
     read_config,
     socket_path,
 )
 from kvclient.contract.errors import DataStoreError
+from kvclient.contract.places import config_home, config_path, documents, home
 
 MARK = "# Written by 'kvctl service install', which will overwrite changes: put yours into {name}.service.d/*.conf.\n"
 """The first line of a file that may be overwritten and removed."""
@@ -65,13 +63,13 @@ class Service:
             name="kvd" if store == default else f"kvd@{store}",
             store=store,
             endpoint=str(settings.get("endpoint") or default_endpoint(store)),
-            directory=(Path.home() / os.path.expanduser(file)).resolve().parent if file else user_documents_path(),
+            directory=(home() / os.path.expanduser(file)).resolve().parent if file else documents(),
         )
 
     @property
     def paths(self) -> tuple[Path, Path]:
         """Where the units of the service and its socket are written, if they are."""
-        folder = user_config_path("systemd") / "user"
+        folder = config_home() / "systemd" / "user"
         return folder / f"{self.name}.service", folder / f"{self.name}.socket"
 
     def files(self, *, namespaces: bool) -> dict[Path, str]:

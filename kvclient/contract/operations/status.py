@@ -1,6 +1,6 @@
 """status: what the daemon is and does."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,6 +43,13 @@ class StatusFields(BaseModel):
     limits: LimitFields
     peers: Annotated[int, Field(description="Connections.")]
     watchers: Annotated[int, Field(description="Watches that wait for a change.")]
+    restart_needed: Annotated[
+        dict[str, Any] | None,
+        Field(description="Settings that were changed after the daemon's start, with what a restart gives them."),
+    ] = None
+    settings_error: Annotated[
+        str | None, Field(description="Why the settings, as they are now, would not let a daemon start.")
+    ] = None
     refusing: Annotated[str | None, Field(description="Why all changes are refused; absent if they are not.")] = None
 
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from kvclient.contract.errors import DataStoreError
+from kvclient.contract.errors import DataStoreError, KeyNotFoundError
 from kvclient.contract.operations import OPERATIONS
 from kvd.backend.asking import Asker
 from kvd.backend.feed import Source
+from kvd.backend.file.chores import Chores
 from kvd.backend.file.committer import Committer
 from kvd.backend.file.description import describe, statistics
 from kvd.backend.file.engine.file import JsonFile
@@ -22,9 +23,9 @@ from kvd.backend.file.events import FileEvents
 from kvd.backend.file.health import Health
 from kvd.backend.file.store.operations import READS
 from kvd.backend.file.store.replies import Steps
-from kvd.backend.file.store.store import CompactWhen, Group, Store
+from kvd.backend.file.store.store import Group, Store
 from kvd.backend.file.upkeep import Upkeep
-from kvd.limits import Limits
+from kvd.limits import CompactWhen, Limits
 from kvd.worker import Wakeup, Worker
 
 _MOST_QUEUED_BYTES = 64 << 20
@@ -67,14 +68,17 @@ class FileBackend:
         self.fd = self._store.keys.owners.fd
         self._wakeup = wakeup
         self._writer, self._helper = Worker("kvd-committer", wakeup), Worker("kvd-helper", wakeup)
+        self._chores = Chores(self._store, self._committer)
         self._upkeep = Upkeep(
             self._store,
-            self._committer,
             self._health,
             self._helper,
             sync_in_intervals=sync == "interval",
             beat=beat,
         )
+        self._keys = self._store.keys
+        self._misses = 0
+        """Reads of keys that were not there."""
         self._later: deque[tuple[Steps, Asker]] = deque()
         self._last_asker: Asker | None = None
         self._bystanders_until = 0.0
@@ -88,11 +92,15 @@ class FileBackend:
 
     # Requests.
 
-    def read(self, request: Any, asker: Asker) -> None:
+    def read(self, request: Any, asker: Asker, size: int) -> None:  # noqa: ARG002
         if asker is not self._last_asker:
             self._bystanders_until = time.monotonic() + _BYSTANDER_SECONDS
             self._last_asker = asker
-        answer = READS[request.op](self._store.keys, request)
+        try:
+            answer = READS[request.op](self._keys, request)
+        except KeyNotFoundError:
+            self._misses += 1
+            raise
         if isinstance(answer, bytes):
             asker.reply(answer)
         elif not self._step(answer, asker):
@@ -133,47 +141,60 @@ class FileBackend:
 
     @property
     def queued(self) -> bool:
-        return len(self._committer) > 0
+        return bool(self._committer.queue)
 
     @property
     def gathering(self) -> bool:
-        return self._waits_for_disk and len(self._committer) > 0
+        return self._waits_for_disk and bool(self._committer.queue)
 
     @property
     def unfinished(self) -> bool:
-        return bool(self._committer.group is not None or len(self._committer) or self._later)
+        return bool(self._committer.group is not None or self._committer.queue or self._later)
 
     def work(self, *, stopping: bool) -> float:
-        self._upkeep.look(committing=self.busy)
-        if not stopping:
-            self._upkeep.queue()
+        committer, upkeep = self._committer, self._upkeep
+        if upkeep.next_look <= time.monotonic():
+            upkeep.look(committing=committer.group is not None)
+        if self._later:
+            self._go_on_reading()
+        if committer.queue:
+            self._commit()
+        if upkeep.compacting:
+            upkeep.step(committing=committer.group is not None)  # behind the commit, or while the disk is at it
+        if self._health.failure is not None:
+            raise self._health.failure
+        # What is to be answered before the end may wait for a chore.
+        idle = stopping and not committer.queue and not self._later
+        return self._timeout(None if idle else self._chores.queue())
+
+    def _go_on_reading(self) -> None:
         for _ in range(len(self._later)):
             steps, asker = self._later.popleft()
             if not self._step(steps, asker):
                 self._later.append((steps, asker))
-        self._commit()
-        self._upkeep.step(committing=self.busy)  # behind the commit, or while the disk is at it
-        if self._health.failure is not None:
-            raise self._health.failure
-        return self._timeout()
 
-    def _timeout(self) -> float:
+    def _timeout(self, chores_in: float | None) -> float:
+        """Return in how many seconds there is something to do, given when the next chore is due."""
+        committer, upkeep = self._committer, self._upkeep
         if self._later:
             return 0.0
-        if len(self._committer) and not self.busy and not self._upkeep.compacting:
-            if len(self._committer) >= self._expected:
+        busy = committer.group is not None
+        if committer.queue and not busy and not upkeep.compacting:
+            if len(committer.queue) >= self._expected:
                 return 0.0
             return max(0.0, self._hold_until - time.monotonic())
-        timeout = self._upkeep.timeout()
-        return max(timeout, _YIELD_SECONDS) if self.busy else timeout
+        timeout = 0.0 if upkeep.waits_for_loop else max(0.0, upkeep.next_look - time.monotonic())
+        if chores_in is not None and chores_in < timeout:
+            timeout = chores_in
+        return max(timeout, _YIELD_SECONDS) if busy else timeout
 
     # Commits.
 
     def _commit(self) -> None:
         """Make what is queued the next group, if the disk is free."""
         committer = self._committer
-        while len(committer) and committer.group is None and not self._upkeep.wants_commits_held:
-            if len(committer) < self._expected and time.monotonic() < self._hold_until:
+        while committer.queue and committer.group is None and not self._upkeep.wants_commits_held:
+            if len(committer.queue) < self._expected and time.monotonic() < self._hold_until:
                 return
             group = committer.begin()
             if group is None:
@@ -230,4 +251,11 @@ class FileBackend:
         return describe(self._store) | {"sync": self._sync, "compacting": self._upkeep.compacting}
 
     def statistics(self) -> dict[str, Any]:
-        return statistics(self._store) | self._committer.statistics() | {"compactions": self._upkeep.compactions}
+        return (
+            statistics(self._store)
+            | self._committer.statistics()
+            | {
+                "compactions": self._upkeep.compactions,
+                "misses": self._misses,
+            }
+        )

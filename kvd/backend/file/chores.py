@@ -4,6 +4,7 @@ Each is an operation like any other, queued before those that wait, and in small
 the same second hold nobody up.
 """
 
+import math
 import time
 
 from kvd.backend.file.committer import Committer
@@ -23,35 +24,24 @@ class Chores:
         self._committer = committer
         self._retry_at = 0.0  # on the monotonic clock: the other one may be set back
 
-    def queue(self) -> None:
-        """Queue what is due, unless it is queued or under way already."""
+    def queue(self) -> float | None:
+        """Queue what is due, and return in how many seconds something will be; None if nothing is known to be."""
         keys, committer = self._store.keys, self._committer
+        due = keys.expiry.next()
+        if due is None and not keys.have_chores and not keys.owners:
+            return None
+        now = time.monotonic()
         if committer.upkeep_waits:
             committer.upkeep_waits = False
-            self._retry_at = time.monotonic() + _RETRY_SECONDS
-        if time.monotonic() < self._retry_at:
-            return
-        due = self._store.next_expiry()
-        if due is not None and due <= keys.clock():
-            committer.add_upkeep(_SWEEP)
+            self._retry_at = now + _RETRY_SECONDS
+        if now < self._retry_at:
+            return self._retry_at - now
         if ended := keys.owners.ended():
             committer.add_upkeep(Release(ended))
-        if keys.clears:
-            committer.add_upkeep(_WRITE_DOWN)
-        if keys.dropped(1):
-            committer.add_upkeep(_FORGET)
-
-    def timeout(self) -> float | None:
-        """Return in how many seconds something is due; None if nothing is, or it is queued already."""
-        keys, committer = self._store.keys, self._committer
-        seconds: list[float] = []
-        if (
-            (keys.clears and not committer.has_upkeep("write_down"))
-            or (keys.dropped(1) and not committer.has_upkeep("forget"))
-            or (keys.owners.some_ended and not committer.has_upkeep("release"))
-        ):
-            seconds.append(0.0)
-        due = self._store.next_expiry()
-        if due is not None and not committer.has_upkeep("sweep"):
-            seconds.append(due - keys.clock())
-        return max(min(seconds), self._retry_at - time.monotonic(), 0.0) if seconds else None
+        if keys.have_chores:
+            committer.add_upkeep(_WRITE_DOWN if keys.clears else _FORGET)
+        seconds = math.inf if due is None else due - keys.clock()
+        if seconds > 0:
+            return seconds
+        committer.add_upkeep(_SWEEP)
+        return None

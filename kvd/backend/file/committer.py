@@ -16,12 +16,12 @@ from typing import Any, NamedTuple
 
 from kvclient.contract.errors import DataStoreError, StoreFullError
 from kvd.backend.asking import Asker
-from kvd.backend.file.health import Health
+from kvd.backend.file.health import Health, out_of_memory
 from kvd.backend.file.store.committed import Committed
 from kvd.backend.file.store.operations import FREES
 from kvd.backend.file.store.outcomes import Result
 from kvd.backend.file.store.replies import changed
-from kvd.backend.file.store.store import Group, Store, Task
+from kvd.backend.file.store.store import Group, Store
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,8 @@ class Committer:
     def __init__(self, store: Store, health: Health) -> None:
         self._store = store
         self._health = health
-        self._queue: list[Member] = []
+        self.queue: list[Member] = []
+        """What waits, in the order in which it came."""
         self._members: list[Member] = []
         self._upkeep: set[str] = set()
         self.group: Group | None = None
@@ -60,20 +61,16 @@ class Committer:
         self._commits = self._committed = 0
         self._total_seconds = 0.0
 
-    def __len__(self) -> int:
-        """Return how many changes wait."""
-        return len(self._queue)
-
     def add(self, asker: Asker | None, request: Any, size: int) -> None:
         """Queue a change."""
-        self._queue.append(Member(asker, request, size))
+        self.queue.append(Member(asker, request, size))
         self.queued_bytes += size
 
     def add_upkeep(self, request: Any) -> None:
         """Queue the store's own upkeep before all else, unless some of its kind is queued or under way."""
         if request.op not in self._upkeep:
             self._upkeep.add(request.op)
-            self._queue.insert(0, Member(None, request, 0))
+            self.queue.insert(0, Member(None, request, 0))
 
     def has_upkeep(self, op: str) -> bool:
         """Tell whether upkeep of a kind is queued or under way."""
@@ -86,12 +83,18 @@ class Committer:
     def begin(self) -> Group | None:
         """Make what is queued the next group. None if there is nothing, or what is first has to wait."""
         if self._health.refusing is not None:
-            self._refuse(self._take(len(self._queue)), self._health.refusing)
+            self._refuse(self._take(len(self.queue)), self._health.refusing)
             return None
-        if not self._queue:
+        if not self.queue:
             return None
         self.needs_room = False
-        group = self._store.decide([Task(member.asker, member.request) for member in self._next()])
+        wanted = self._next()
+        try:
+            group = self._store.decide(wanted)
+        except MemoryError:
+            log.warning("there is no memory for a group of %d changes", len(wanted))
+            self._refuse(self._take(len(wanted)), out_of_memory())
+            return None
         if not group.results:
             self.needs_room = group.waits_for_room
             return None
@@ -112,30 +115,33 @@ class Committer:
         assert group is not None
         self.group, self._members = None, []
         self.upkeep_waits = group.upkeep_waits
-        for member in members:
-            if member.asker is None:
-                self._upkeep.discard(member.request.op)
         if error is not None:
-            self._store.fail(group)
-            self.upkeep_waits = True
-            if isinstance(error, StoreFullError):
-                log.warning("%s", error)
-                members = self._requeue_removals(members)
-            self._refuse(members, self._health.judge(error))
+            self._failed(group, members, error)
             return None
         if group.staged is not None:
             self._commits += 1
             self._committed += len(members)
             self._total_seconds += self.write_seconds
-        for member, result in zip(members, group.results, strict=True):
-            if member.asker is None:
-                continue
-            if isinstance(result, DataStoreError):
-                member.asker.refuse(result)
+        for (asker, request, _), result in zip(members, group.results, strict=True):
+            if asker is None:
+                self._upkeep.discard(request.op)
+            elif isinstance(result, DataStoreError):
+                asker.refuse(result)
             else:
-                member.asker.reply(changed(result))
+                asker.reply(changed(result))
         # Before anything else is received, and while the clients wake up.
         return self._store.finish(group)
+
+    def _failed(self, group: Group, members: list[Member], error: BaseException) -> None:
+        self._store.fail(group)
+        for member in members:
+            if member.asker is None:
+                self._upkeep.discard(member.request.op)
+                self.upkeep_waits = True
+        if isinstance(error, StoreFullError):
+            log.warning("%s", error)
+            members = self._requeue_removals(members)
+        self._refuse(members, self._health.judge(error))
 
     def statistics(self) -> dict[str, Any]:
         """Return what was committed, and how long the disk took for it."""
@@ -147,31 +153,31 @@ class Committer:
 
     def refuse_all(self, error: DataStoreError) -> None:
         """Refuse everything that is queued."""
-        self._refuse(self._take(len(self._queue)), error)
+        self._refuse(self._take(len(self.queue)), error)
 
     def _requeue_removals(self, members: list[Member]) -> list[Member]:
         """Put the removals of a group that did not fit first in the queue: alone they may. Return the others."""
         removals = [member for member in members if member.request.op in FREES]
         if len(removals) == len(members):
             return members
-        self._queue[:0] = removals
+        self.queue[:0] = removals
         self.queued_bytes += sum(member.size for member in removals)
         self._upkeep.update(member.request.op for member in removals if member.asker is None)
         return [member for member in members if member.request.op not in FREES]
 
     def _next(self) -> list[Member]:
         """Return what is first in the queue, as much as should share a commit."""
-        if len(self._queue) <= _GROUP and self.queued_bytes <= _GROUP_BYTES:
-            return self._queue
-        sizes = itertools.accumulate(member.size for member in self._queue[:_GROUP])
-        return self._queue[: max(1, bisect.bisect(list(sizes), _GROUP_BYTES))]
+        if len(self.queue) <= _GROUP and self.queued_bytes <= _GROUP_BYTES:
+            return self.queue
+        sizes = itertools.accumulate(member.size for member in self.queue[:_GROUP])
+        return self.queue[: max(1, bisect.bisect(list(sizes), _GROUP_BYTES))]
 
     def _take(self, count: int) -> list[Member]:
         """Remove and return the first `count` in the queue."""
-        if count == len(self._queue):
-            taken, self._queue, self.queued_bytes = self._queue, [], 0
+        if count == len(self.queue):
+            taken, self.queue, self.queued_bytes = self.queue, [], 0
         else:
-            taken, self._queue = self._queue[:count], self._queue[count:]
+            taken, self.queue = self.queue[:count], self.queue[count:]
             self.queued_bytes -= sum(member.size for member in taken)
         return taken
 

@@ -23,8 +23,8 @@ def statistics(store: Store) -> dict[str, Any]:
     """Return how much there is."""
     engine, keys = store.engine, store.keys
     return {
-        "expired": keys.expired,
-        "released": keys.released,
+        "expired": keys.removed["expired"],
+        "released": keys.removed["released"],
         "keys": len(keys),
         "expiring": len(keys.expiry),
         "ephemeral": len(keys.owners),

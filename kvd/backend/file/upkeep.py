@@ -1,12 +1,10 @@
-"""What is done beside commits: compaction, syncing in intervals, watching the file, and the store's chores."""
+"""What is done beside commits: compaction, syncing in intervals, watching the file."""
 
 import logging
 import time
 from collections.abc import Callable
 
 from kvclient.contract.errors import DataStoreError, StoreCorruptError
-from kvd.backend.file.chores import Chores
-from kvd.backend.file.committer import Committer
 from kvd.backend.file.engine.interface import Compaction, DiskJob, Engine, EngineFailure
 from kvd.backend.file.health import Health
 from kvd.backend.file.store.store import Store
@@ -21,12 +19,11 @@ _LOOK_SECONDS = 0.5
 
 
 class Upkeep:
-    """Steps of upkeep, each short. The loop calls `look`, `queue` and `step` when it is time for them."""
+    """Steps of upkeep, each short. The loop calls `look` and `step` when it is time for them."""
 
     def __init__(
         self,
         store: Store,
-        committer: Committer,
         health: Health,
         worker: Worker,
         *,
@@ -37,11 +34,12 @@ class Upkeep:
         self._beat = beat
         self._store = store
         self._engine: Engine = store.engine
-        self._chores = Chores(store, committer)
         self._health = health
         self._worker = worker
         self._sync_in_intervals = sync_in_intervals
-        self._next_sync = self._next_look = time.monotonic()
+        self._next_sync = time.monotonic()
+        self.next_look = 0.0
+        """When to call `look`, on the monotonic clock."""
         self._compaction: Compaction | None = None
         self._job: DiskJob | None = None
         self._job_running = False
@@ -59,32 +57,20 @@ class Upkeep:
         """Whether no commit may be started, because a step has to be alone."""
         return self._job is not None and self._job.alone
 
-    def timeout(self) -> float:
-        """Return in how many seconds something is to be done."""
-        if self._compaction is not None and not self._job_running:
-            return 0.0
-        look = max(0.0, self._next_look - time.monotonic())
-        chores = self._chores.timeout()
-        return look if chores is None else min(look, chores)
+    @property
+    def waits_for_loop(self) -> bool:
+        """Whether a compaction is under way and its next step is the loop's."""
+        return self._compaction is not None and not self._job_running
 
     def start_compaction(self) -> None:
         """Start a compaction if none is under way, and the file may be written."""
         if self._compaction is None and self._health.refusing is None:
             self._compaction = self._store.compact()
 
-    def queue(self) -> None:
-        """Queue the chores that are due."""
-        self._chores.queue()
-
     def look(self, *, committing: bool) -> None:
-        """See whether all is well and what should be done, if it is time for that.
-
-        `committing` tells, here and in `step`, whether a commit is being written.
-        """
+        """See whether all is well and what should be done. `committing`: a commit is being written; so in `step`."""
         now = time.monotonic()
-        if now < self._next_look:
-            return
-        self._next_look = now + _LOOK_SECONDS
+        self.next_look = now + _LOOK_SECONDS
         self._beat()
         if not committing and not self.wants_commits_held:
             self._health.verify()
@@ -106,8 +92,6 @@ class Upkeep:
 
     def step(self, *, committing: bool) -> None:
         """Go a step further with a compaction that is under way."""
-        if self._compaction is None:
-            return
         if self._job is None:
             self._resume()
         elif not self._job_running and not (self._job.alone and committing):

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kvclient.contract.errors import StoreCorruptError
+from kvclient.contract.holder import running_holder
 from kvd.backend.file.engine.conversion import plain_entries
 from kvd.backend.file.engine.footnote import NO_FOOTNOTE, Footnote, read_footnote, removals, split_results
 from kvd.backend.file.engine.format import Found, entries, unread
-from kvd.backend.file.engine.interface import LOST, Clear, Entry
+from kvd.backend.file.engine.interface import LOST, Clear, Entry, Put
 from kvd.backend.file.engine.load import note_clears
 from kvd.backend.file.engine.scan import Damage, is_ours, line_of, walk
-from kvd.lock import running_holder
 
 # While a daemon writes, the end of the file may look damaged for a moment: then it is looked at again.
 _SECOND_LOOKS, _SECOND_LOOK_SECONDS = 40, 0.05
@@ -42,16 +42,34 @@ class Gap(NamedTuple):
     @property
     def may_have_changed_keys(self) -> bool:
         """Whether commits are lost that may have changed or deleted keys. Those of a compaction only add them."""
-        return not self.unacknowledged and self.after > 0 and (self.before is None or self.before > self.after)
+        if self.unacknowledged or self.damage.edit is not None:
+            return False
+        return self.after > 0 and (self.before is None or self.before > self.after)
 
     def __str__(self) -> str:
         if self.unacknowledged:
             return f"{self.damage}, behind revision {self.after}: a crash left it, and it was never acknowledged"
+        if self.damage.edit is not None:
+            return str(self.damage)
         if self.before is None:
             return f"{self.damage}: all after revision {self.after} is lost"
         if self.before <= self.after:
             return f"{self.damage}: a part of what was compacted at revision {self.after}"
         return f"{self.damage}: between revision {self.after} and revision {self.before}"
+
+
+class Changed(NamedTuple):
+    """Keys that somebody changed in the file, as far as it tells. The last change of each counts."""
+
+    edited: list[str]
+    """In a commit whose checksum does not fit any more; those beside the edited line are among them."""
+    added: list[str]
+    removed: list[str]
+    """Set to null. A line that was taken out leaves no trace."""
+
+    def __str__(self) -> str:
+        told = [f"{what} {some(keys)}" for what, keys in self._asdict().items() if keys]
+        return "; ".join(told) or "no key, but records of the file's own"
 
 
 @dataclass
@@ -64,6 +82,8 @@ class Report:
     """Keys of a plain JSON file, which is converted when it is opened; None for a data file."""
     keys: dict[str, int] = field(default_factory=dict)
     """Live keys with the offset of the commit that has them, expired ones included."""
+    removed: dict[str, int] = field(default_factory=dict)
+    """Keys that were removed behind damage, with the offset of the commit that did it."""
     commits: int = 0
     revision: int = 0
     clears: list[Clear] = field(default_factory=list)
@@ -78,6 +98,30 @@ class Report:
     def sound(self) -> bool:
         """Whether nothing is damaged."""
         return not self.gaps
+
+    @property
+    def edited(self) -> bool:
+        """Whether all that does not fit its checksums is valid JSON: then the file loses nothing when it is opened.
+
+        What a crash left of a commit does not count.
+        """
+        edits = [gap.damage.edit is not None for gap in self.gaps if not gap.unacknowledged]
+        return bool(edits) and all(edits)
+
+    def changed(self) -> Changed:
+        """Return the keys that the edits of a file name, if it is `edited`."""
+        changes: dict[str, Put | None] = {}
+        added: set[str] = set()
+        for gap in self.gaps:
+            if (edit := gap.damage.edit) is not None:
+                changes |= edit.changes
+                added = added - edit.changes.keys() | set(edit.added)
+        there = [key for key, put in changes.items() if put is not None]
+        return Changed(
+            [key for key in there if key not in added],
+            [key for key in there if key in added],
+            [key for key, put in changes.items() if put is None],
+        )
 
     def doubtful(self) -> list[str]:
         """Return the keys that a lost commit may have changed or deleted, so that an older value may be back."""
@@ -95,6 +139,7 @@ class Report:
             "commits": self.commits,
             "revision": self.revision,
             "open_in": self.open_in,
+            "changed_from_outside": self.changed()._asdict() if self.edited else None,
             "damage": [
                 {
                     "start": gap.damage.start,
@@ -104,6 +149,7 @@ class Report:
                     "after_revision": gap.after,
                     "before_revision": gap.before,
                     "keys": gap.damage.keys,
+                    "unreadable": gap.damage.unreadable,
                 }
                 for gap in self.gaps
             ],
@@ -128,7 +174,7 @@ def examine(fd: int, path: Path) -> Report:
     if not stat.S_ISREG(os.fstat(fd).st_mode):
         raise StoreCorruptError(f"{path} is not a regular file.")
     holder = running_holder(path)
-    report = Report(path, os.fstat(fd).st_size, open_in=holder if holder != os.getpid() else None)
+    report = Report(path, os.fstat(fd).st_size, open_in=holder.pid if holder and holder.pid != os.getpid() else None)
     if not is_ours(fd, path):
         report.plain_keys = len(plain_entries(os.pread(fd, report.size, 0), path))
         return report
@@ -139,7 +185,20 @@ def examine(fd: int, path: Path) -> Report:
         if report.gaps and report.gaps[-1].before is None:
             report.gaps[-1] = report.gaps[-1]._replace(before=found.revision)
         _take(fd, found, report)
+    if report.edited:
+        _apply_edits(report)
     return report
+
+
+def _apply_edits(report: Report) -> None:
+    for gap in report.gaps:
+        for key, put in gap.damage.edit.changes.items() if gap.damage.edit is not None else ():
+            if max(report.keys.get(key, 0), report.removed.get(key, 0)) > gap.damage.start:
+                continue  # a later commit counts
+            if put is None:
+                report.keys.pop(key, None)
+            else:
+                report.keys[key] = gap.damage.start
 
 
 def _look(fd: int, report: Report) -> Iterator[tuple[Found | Damage, int]]:
@@ -184,6 +243,8 @@ def _take(fd: int, commit: Found, report: Report) -> None:
     for key, entry in changes:
         if entry is None:
             report.keys.pop(key, None)
+            if report.gaps:
+                report.removed[key] = commit.start
             continue
         report.keys[key] = commit.start
         at = entry.address - commit.body_at
@@ -211,6 +272,15 @@ def _doubts(
             yield f"a result for client {client!r}, of which the commit has no request"
         if fields != LOST:
             json.loads(b"{%s}" % fields)
+
+
+_SHOWN = 20
+
+
+def some(keys: list[str]) -> str:
+    """Return the first of many keys, for a person."""
+    shown = ", ".join(map(repr, keys[:_SHOWN]))
+    return shown if len(keys) <= _SHOWN else f"{shown} … and {len(keys) - _SHOWN} more (--json lists all)"
 
 
 def _place(fd: int, position: int) -> str:

@@ -20,7 +20,7 @@ from pathlib import Path
 from kvclient.contract.errors import StoreFullError
 from kvd.backend.asking import Owner
 from kvd.backend.file.engine.index import Index
-from kvd.backend.file.engine.interface import NEVER, Clear, DiskJob, Entry, Outcome, Put, Removal
+from kvd.backend.file.engine.interface import Clear, DiskJob, Entry, Outcome, Put, Removal
 from kvd.backend.file.engine.outcomes import grouped
 from kvd.backend.file.engine.snapshot import Snapshot, pwrite_all
 
@@ -83,7 +83,7 @@ class Move:
         for position, key in enumerate(self._keys):
             self._copied.append(_NOT_COPIED)
             entry, owner = self._at_start(key)
-            if entry is not None and not NEVER < entry.expires_at <= now:
+            if entry is not None and entry.expires_at > now:
                 snapshot.add(key, Put(read(entry), entry.revision, entry.expires_at, owner))
                 pending.append(position)
                 step_bytes += entry.length

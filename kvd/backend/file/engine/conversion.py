@@ -6,7 +6,6 @@ left out. Whatever else is found refuses the whole file: nothing is dropped that
 """
 
 import contextlib
-import errno
 import glob
 import json
 import os
@@ -22,10 +21,10 @@ from kvclient.contract.rules import check_key, encode_value
 from kvd.backend.asking import Owner
 from kvd.backend.file.engine.format import CLOSING
 from kvd.backend.file.engine.interface import NEVER, Put
-from kvd.backend.file.engine.snapshot import Snapshot, sync_directory
+from kvd.backend.file.engine.snapshot import NO_SECOND_NAMES, Snapshot, sync_directory
 
-# Whatever lies above is a mistake, and would leave no room for the revisions to come.
-_MOST_REVISION = 1 << 53
+MOST_REVISION = 1 << 53
+"""Whatever lies above is a mistake, and would leave no room for the revisions to come."""
 
 
 def plain_entries(data: bytes, path: Path) -> dict[str, Put]:
@@ -33,7 +32,7 @@ def plain_entries(data: bytes, path: Path) -> dict[str, Put]:
     if not data.strip():
         return {}
     try:
-        document = json.loads(data, parse_constant=_refuse_constant)
+        document = json.loads(data, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise StoreCorruptError(f"{path} is not a data file: {_reason(error)}") from None
     if not isinstance(document, dict):
@@ -43,23 +42,24 @@ def plain_entries(data: bytes, path: Path) -> dict[str, Put]:
         if key == "" or content is None:
             continue
         try:
-            entries[check_key(key)] = _put(key, content, len(entries) + 1)
+            entries[check_key(key)] = entry_from(key, content, len(entries) + 1)
         except DataStoreError as error:
             raise StoreCorruptError(f"{path} cannot be taken over: {error}", [key]) from None
     return entries
 
 
-def _put(key: str, content: Any, revision: int) -> Put:
+def entry_from(key: str, content: Any, revision: int) -> Put:
+    """Return the entry that `content` describes, with `revision` if it has none. Raises `DataStoreError`."""
     if not isinstance(content, dict) or "value" not in content:
         raise DataStoreError(f'key {key!r} is not an object with a "value".')
     if unknown := content.keys() - {"value", "revision", "expires_at", "expiry", "owner"}:
         raise DataStoreError(f"key {key!r} has fields of unknown meaning: {', '.join(sorted(unknown))}.")
     expires_at = content.get("expires_at", content.get("expiry"))
     number = isinstance(expires_at, int | float) and not isinstance(expires_at, bool)
-    if expires_at is not None and not (number and 0 < expires_at <= sys.float_info.max):
+    if expires_at is not None and not (number and abs(expires_at) <= sys.float_info.max):
         raise DataStoreError(f"key {key!r} expires at {expires_at!r}, which is no time in Unix seconds.")
     own = content.get("revision")
-    revision = own if type(own) is int and 0 < own < _MOST_REVISION else revision
+    revision = own if type(own) is int and 0 < own < MOST_REVISION else revision
     return Put(
         encode_value(content["value"], key),
         revision,
@@ -73,20 +73,22 @@ def _owner(key: str, content: Any) -> Owner | None:
     if owner is None:
         return None
     numbers = [owner.get(name) for name in ("pid", "started", "uid")] if isinstance(owner, dict) else []
-    sound = numbers and all(type(number) is int and 0 <= number < _MOST_REVISION for number in numbers)
+    sound = numbers and all(type(number) is int and 0 <= number < MOST_REVISION for number in numbers)
     if not sound or len(owner) != len(Owner._fields) or not isinstance(owner.get("boot"), str):
         raise DataStoreError(f"key {key!r} has an owner of unknown meaning: {owner!r}.")
     return Owner(**owner)
 
 
-def create(path: Path, temporary: Path) -> None:
-    """Put an empty data file at `path`, whole or not at all."""
+def create(path: Path, temporary: Path) -> int | None:
+    """Put an empty data file at `path`, whole or not at all; return it open and locked, None if somebody was faster."""
     with _written({}, temporary) as snapshot:
-        snapshot.publish(path)
+        return os.dup(snapshot.fd) if snapshot.publish_new(path) else None
 
 
-def convert(path: Path, entries: dict[str, Put], temporary: Path, max_file_bytes: int) -> Path:
-    """Replace the plain file at `path` by a data file with `entries`; return where the original is kept.
+def convert(path: Path, entries: dict[str, Put], temporary: Path, max_file_bytes: int) -> tuple[Path, int]:
+    """Replace the plain file at `path` by a data file with `entries`.
+
+    Returns where the original is kept, and the new file, open and locked.
 
     Raises `StoreFullError`, with nothing changed, if that would have more than `max_file_bytes`.
     """
@@ -99,7 +101,7 @@ def convert(path: Path, entries: dict[str, Put], temporary: Path, max_file_bytes
             )
         kept = keep(path, "original")
         snapshot.publish(path)
-    return kept
+        return kept, os.dup(snapshot.fd)
 
 
 @contextlib.contextmanager
@@ -121,20 +123,26 @@ def keep(path: Path, why: str) -> Path:
 
     One that a crashed run left will do.
     """
-    for found in path.parent.glob(f"{glob.escape(path.name)}.{why}-*"):
-        if not found.is_symlink() and os.path.samefile(found, path):
-            return found
+    for found in kept_names(path, why):
+        return found
     kept = aside(path, why)
     try:
         os.link(path, kept)
-    except OSError as error:  # FAT and some network file systems have no second names
-        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}:
+    except OSError as error:
+        if error.errno not in NO_SECOND_NAMES:
             raise
         shutil.copy2(path, kept)
         with kept.open("rb") as file:
             os.fsync(file.fileno())
     sync_directory(kept)
     return kept
+
+
+def kept_names(path: Path, why: str) -> Iterator[Path]:
+    """Yield the names that `keep` has given to the very file that is at `path` still."""
+    for found in path.parent.glob(f"{glob.escape(path.name)}.{why}-*"):
+        if not found.is_symlink() and os.path.samefile(found, path):
+            yield found
 
 
 def aside(path: Path, why: str) -> Path:
@@ -144,7 +152,8 @@ def aside(path: Path, why: str) -> Path:
     return next(candidate for candidate in candidates if not os.path.lexists(candidate))
 
 
-def _refuse_constant(constant: str) -> None:
+def refuse_constant(constant: str) -> None:
+    """Have `json.loads` refuse what it would take and JSON does not: NaN and the infinities."""
     raise ValueError(f"{constant} is not JSON")
 
 

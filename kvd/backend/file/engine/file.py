@@ -5,23 +5,22 @@ Invariants kept here:
 - `_end` is where the next commit goes; from there to the closing brace at `_size - 2` the file is spaces: at least one,
   from the first commit on that is written to an open file.
 - A failed write leaves the file as it was before, or makes the engine refuse all further writes.
-- No byte is ever written at or behind `max_file_bytes`.
+- No byte is ever written at or behind `max_file_bytes`; see `_limit` for a file that has more bytes already.
 """
 
 import errno
-import json
 import logging
 import os
 import time
+import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 
 from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreFullError
 from kvd.backend.asking import Owner
 from kvd.backend.file.engine.compaction import Move
-from kvd.backend.file.engine.conversion import aside, convert, create, plain_entries
-from kvd.backend.file.engine.filesystem import look_around, resolve
-from kvd.backend.file.engine.footnote import FRAME_BYTES, cost_of_clear, cost_of_removal
+from kvd.backend.file.engine.cost import close_cost, cost_of_reply, rough_cost
+from kvd.backend.file.engine.filesystem import resolve
 from kvd.backend.file.engine.format import (
     CLOSING,
     HEADER,
@@ -30,14 +29,10 @@ from kvd.backend.file.engine.format import (
     SNAPSHOT_MARKER_BYTES,
     VALUE_AFTER,
     VALUE_BEFORE,
-    VERSION,
     Encoded,
-    encode_change,
     encode_commit,
-    encode_owner,
 )
 from kvd.backend.file.engine.history import history
-from kvd.backend.file.engine.index import Index
 from kvd.backend.file.engine.interface import (
     NEVER,
     Clear,
@@ -51,28 +46,30 @@ from kvd.backend.file.engine.interface import (
     Put,
     Removal,
 )
-from kvd.backend.file.engine.load import Progress, load
+from kvd.backend.file.engine.load import Progress
+from kvd.backend.file.engine.opening import open_file
 from kvd.backend.file.engine.outcomes import affordable
-from kvd.backend.file.engine.scan import is_ours
-from kvd.backend.file.engine.snapshot import GROUP_BYTES, Snapshot, close_at, pwrite_all, pwrite_spread
+from kvd.backend.file.engine.rescue import rescue
+from kvd.backend.file.engine.snapshot import GROUP_BYTES, close_at, pwrite_all, pwrite_spread
 from kvd.backend.file.engine.watch import Watch
-from kvd.lock import Lock
+from kvd.lock import Lock, is_at
 
 log = logging.getLogger(__name__)
 
-# The file grows by an eighth at a time, within these bounds. Overwriting spaces costs a fifth to a third less per
-# fdatasync than growing the file at each commit. And whenever it grows the closing brace moves, which a program that
-# has read the brace and not yet met the end of the file can see; jq, for one, works on what it has read in between. So
-# it should grow seldom. Larger steps would make the commit that grows it wait longer (1 MiB 1 to 3 ms, 4 MiB 13 ms).
-_LEAST_EXTENT_BYTES, _MOST_EXTENT_BYTES = 1 << 20, 4 << 20
+# By how much the file grows at a time. Overwriting spaces costs a fifth to a third less per fdatasync than growing the
+# file at each commit. And whenever it grows the closing brace moves, which a program that has read the brace and not
+# yet met the end of the file can see; jq, for one, works on what it has read in between. So it should grow seldom: a
+# small file doubles, which is ten times until it has a megabyte, and yet shows a person who looks into it no screens
+# of spaces; then it is a megabyte at a time, or an eighth. Larger steps would make the commit that grows it wait longer
+# (1 MiB 1 to 3 ms, 4 MiB 13 ms).
+_LEAST_EXTENT_BYTES, _USUAL_EXTENT_BYTES, _MOST_EXTENT_BYTES = 1 << 10, 1 << 20, 4 << 20
 # What removals may use of a file that is full for everything else, as a share of max_file_bytes and at most.
 _RESERVE_SHARE, _RESERVE_BYTES = 16, 64 * 1024
 # What the remembered outcomes may use of a compacted file, as a share of max_file_bytes.
 _OUTCOMES_SHARE = 16
-# Upper bounds: an entry without its key, value and owner, or its removal, and what a footnote says of that; an outcome
-# without its client; its fields without their client.
-_ENTRY_BYTES, _OUTCOME_BYTES, _RESULT_BYTES = 96, 48, 32
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+_open_here: "weakref.WeakSet[JsonFile]" = weakref.WeakSet()
 
 
 class JsonFile:
@@ -85,11 +82,13 @@ class JsonFile:
         sync: str = "always",
         max_file_bytes: int = 1 << 30,
         progress: Progress = lambda _done, _size: None,
+        served_on: str | None = None,
     ) -> None:
         """Lock, verify and index the file at `path`, which is created if there is none.
 
         A tail that a crash tore is cut, with a warning. A plain JSON file is converted and the original kept.
-        A large file takes seconds, in which `progress` is called with the bytes done and all bytes.
+        A large file takes seconds, in which `progress` is called with the bytes done and all bytes. The lock tells
+        others that the file is `served_on` an endpoint.
         Raises `StoreLockedError`, `StoreCorruptError` (with the place of the damage), or `DataStoreError` if the path
         cannot be used.
         """
@@ -99,35 +98,26 @@ class JsonFile:
         self._max_file_bytes = max_file_bytes
         self._reserve = min(_RESERVE_BYTES, max_file_bytes // _RESERVE_SHARE)
         self._lock: Lock | None = None
+        self._pid = os.getpid()
+        self._move: Move | None = None
         self._fd = -1
         self._progress = progress
         try:
-            self._lock = Lock(self.path, f"The data file {self.path}")
+            self._lock = Lock(self.path, f"The data file {self.path}", served_on)
             self._open()
         except BaseException as error:
             self._abandon()
             if isinstance(error, OSError) and not isinstance(error, DataStoreError):
                 raise DataStoreError(f"The data file {self.path} cannot be opened: {error}") from None
             raise
+        _open_here.add(self)
 
     def _open(self) -> None:
-        self._temporary.unlink(missing_ok=True)
-        if not self.path.exists():
-            create(self.path, self._temporary)
-            log.info("created %s", self.path)
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        look_around(self._fd, self.path)
-        self._progress(0, os.fstat(self._fd).st_size)
-        if not is_ours(self._fd, self.path):
-            self._convert()
-        self._index = Index()
-        loaded = load(self._fd, self.path, self._index, self._progress)
-        if os.pread(self._fd, len(HEADER), 0) != HEADER:  # version 1 reads no commit of this version
-            pwrite_all(self._fd, HEADER, 0)
-            log.info("brought %s to format %d", self.path, VERSION)
-        os.fdatasync(self._fd)  # what a killed process had written may be in the page cache only
+        assert self._lock is not None
+        opened = open_file(self.path, self._temporary, self._lock, self._max_file_bytes, self._progress)
+        self._fd, self._index, loaded = opened
         self._size = os.fstat(self._fd).st_size
-        self._end = loaded.end
+        self._end = self._tidy_bytes = loaded.end
         self.revision = loaded.revision
         self.outcomes = loaded.outcomes
         self.clears = loaded.clears
@@ -138,20 +128,11 @@ class JsonFile:
         # that an address stays readable while the index is moved over.
         self._base = 0
         self._previous: tuple[int, int] | None = None
-        self._move: Move | None = None
         self._watch = Watch(self.path, self._fd)
         self._failed: str | None = None
         self._unapplied: tuple[Encoded, int] | None = None
         """A commit that is being written, or was and is not applied yet, and the size of the file before it."""
         self._carried_bytes = 0
-
-    def _convert(self) -> None:
-        with open(self._fd, "rb", closefd=False) as file:
-            entries = plain_entries(file.read(), self.path)
-        kept = convert(self.path, entries, self._temporary, self._max_file_bytes)
-        os.close(self._fd)
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
-        log.warning("converted %s, a plain JSON file of %d keys; the original is %s", self.path, len(entries), kept)
 
     def __len__(self) -> int:
         return len(self._index)
@@ -167,13 +148,25 @@ class JsonFile:
         if offset < 0:
             assert self._previous is not None
             fd, offset = self._previous[0], entry.address - self._previous[1]
-        found = os.pread(fd, len(VALUE_BEFORE) + entry.length + len(VALUE_AFTER), offset - len(VALUE_BEFORE))
+        try:
+            found = os.pread(fd, len(VALUE_BEFORE) + entry.length + len(VALUE_AFTER), offset - len(VALUE_BEFORE))
+        except OSError as error:
+            raise self._unreadable(entry, offset, error) from None
         if not found.startswith(VALUE_BEFORE) or found[len(VALUE_BEFORE) + entry.length :] != VALUE_AFTER:
             raise StoreCorruptError(
                 f"The data file {self.path} no longer holds a value that was in it: "
                 "another program cut it, or wrote to it, while it was open."
             )
         return found[len(VALUE_BEFORE) : -len(VALUE_AFTER)]
+
+    def _unreadable(self, entry: Entry, offset: int, error: OSError) -> DataStoreError:
+        keys = [key for key in self._index.keys() if self._index.find(key) == entry]  # noqa: SIM118
+        return DataStoreError(
+            f"Key {', '.join(map(repr, keys))} cannot be read: the disk does not give bytes {offset} to "
+            f"{offset + entry.length} of the data file {self.path} ({error.strerror}). Other keys are not affected. "
+            f"Stop the daemon and run 'kvd repair {self.path}', which saves what can be read; then see to the disk.",
+            keys,
+        )
 
     def expiring(self) -> Iterator[tuple[float, str]]:
         return self._index.expiring()
@@ -215,36 +208,33 @@ class JsonFile:
         fields: bytes = b"",
         clear: Clear | None = None,
     ) -> int:
-        said = 0 if client is None else len(client) * 4 + _OUTCOME_BYTES
-        if fields:
-            assert client is not None
-            said += len(client) * 4 + len(fields) + _RESULT_BYTES
-        if clear is not None:
-            said += cost_of_clear(clear) + FRAME_BYTES
-        cost = said + len(changes) * _ENTRY_BYTES
-        for key, change in changes:
-            cost += len(key) * 4
-            if isinstance(change, Put):
-                cost += len(change.value)
-                if change.owner is not None:
-                    cost += len(encode_owner(change.owner))
-        if self._end + cost < self._max_file_bytes // 2:
-            return cost  # far from full, there is no need to be exact
-        for key, change in changes:
-            said += len(encode_change(key, change))
-            if isinstance(change, Removal):
-                said += cost_of_removal(change)
-        return said + FRAME_BYTES
+        reply = cost_of_reply(client, fields, clear)
+        cost = reply + rough_cost(changes)
+        # Far from full, there is no need to be exact.
+        return cost if self._end + cost < self._max_file_bytes // 2 else reply + close_cost(changes)
 
     def room(self, *, removing: bool) -> int:
         reserve = 0 if removing else self._reserve
-        return self._max_file_bytes - len(OPEN_END) - self._end - MARKER_BYTES - reserve
+        return self._limit(removing=removing) - len(OPEN_END) - self._end - MARKER_BYTES - reserve
+
+    def _limit(self, *, removing: bool) -> int:
+        """Return how many bytes the file may have.
+
+        Removals from one that was too large when it was opened or compacted, because the limit was lowered since, may
+        make it larger until it is compacted again.
+        """
+        if removing and self._tidy_bytes > self._max_file_bytes:
+            return self._tidy_bytes + self._reserve
+        return self._max_file_bytes
 
     # Commits.
 
     def stage(self, commit: Commit) -> Encoded:
         synced = self._durable_revision if self._durable_revision < self.revision else None
-        limit = self._max_file_bytes - len(OPEN_END)
+        removing = self._tidy_bytes > self._max_file_bytes and all(
+            isinstance(change, Removal) for _, change in commit.changes
+        )
+        limit = self._limit(removing=removing) - len(OPEN_END)
         timed = commit.time != NEVER
         encoded = encode_commit(commit, self._end, synced=synced, timed=timed)
         if encoded.offset + len(encoded.data) > limit:
@@ -283,8 +273,9 @@ class JsonFile:
     def _extend(self, stop: int) -> None:
         """Move the closing brace so that a commit can end at `stop`; by a whole extent where there is room for it."""
         needed = stop + len(OPEN_END)
-        extent = min(max(_LEAST_EXTENT_BYTES, self._size // 8), _MOST_EXTENT_BYTES)
-        wanted = min(max(needed, self._size + extent), self._max_file_bytes)
+        extent = max(_LEAST_EXTENT_BYTES, min(self._size, _USUAL_EXTENT_BYTES), self._size // 8)
+        extent = min(extent, _MOST_EXTENT_BYTES)
+        wanted = max(needed, min(self._size + extent, self._max_file_bytes))
         brace = self._size - len(CLOSING)
         for size in (wanted, needed):
             try:
@@ -356,6 +347,10 @@ class JsonFile:
     # Upkeep.
 
     def verify(self) -> None:
+        if self._lock is not None:
+            self._lock.restore()
+        if self._unapplied is not None:  # its caller was interrupted
+            self._undo()
         self._watch.verify()
 
     def history(self, after: int) -> History:
@@ -365,7 +360,7 @@ class JsonFile:
         if self._move is not None:
             return
         # A file may have more bytes than a limit that was lowered since.
-        new_base = self._base + max(self._size, self._max_file_bytes)
+        new_base = self._base + max(self._size, self._limit(removing=True))
         self._temporary.unlink(missing_ok=True)
         carried = affordable(outcomes, self._max_file_bytes // _OUTCOMES_SHARE)
         clears = self.clears
@@ -389,7 +384,7 @@ class JsonFile:
         except BaseException:
             self._move = None
             self._watch.expect_replacement(None)
-            if self._failed is None and _lies_at(self.path, move.snapshot.fd):  # interrupted behind the rename
+            if self._failed is None and is_at(move.snapshot.fd, self.path):  # interrupted behind the rename
                 self._failed = (
                     f"The compaction of {self.path} was interrupted. What is on disk shows at the next start."
                 )
@@ -397,7 +392,7 @@ class JsonFile:
             raise
         self._previous = (self._fd, self._base)
         self._fd, self._base = move.snapshot.fd, new_base
-        self._end = move.snapshot.end
+        self._end = self._tidy_bytes = move.snapshot.end
         self._size = self._end + len(CLOSING)
         self._unapplied = None
         self._carried_bytes = move.carried_bytes
@@ -423,35 +418,12 @@ class JsonFile:
         try:
             self._move.publish(self.path, self._end, self._max_file_bytes)
         except OSError as error:
-            if _lies_at(self.path, self._move.snapshot.fd):
+            if is_at(self._move.snapshot.fd, self.path):
                 raise self._fail("put in place for good", error) from None
             raise
 
     def rescue(self, alive: Callable[[], None]) -> str:
-        target = aside(self.path, "rescued")
-        snapshot = Snapshot(target, self.revision)
-        lost = 0
-        try:
-            for key in self._index.keys():  # noqa: SIM118  # a copy
-                alive()
-                entry = self._index.find(key)
-                assert entry is not None
-                try:
-                    value = self.read(entry)
-                    json.loads(value)
-                except (StoreCorruptError, OSError, ValueError, RecursionError):
-                    lost += 1
-                else:
-                    snapshot.add(key, Put(value, entry.revision, entry.expires_at, self._index.owner(key)))
-            snapshot.finish({}, self.clears)
-            snapshot.close_object()
-            snapshot.publish(target)
-        except BaseException:
-            snapshot.discard()
-            raise
-        os.close(snapshot.fd)
-        log.error("saved %d keys to %s (%d could no longer be read)", len(self._index) - lost, target, lost)
-        return str(target)
+        return str(rescue(self.path, self.revision, self._index, self.clears, self.read, alive))
 
     def close(self) -> None:
         """Trim the file to its commits, make it durable and free the lock. Does nothing the second time."""
@@ -465,6 +437,8 @@ class JsonFile:
 
     def _trim(self) -> None:
         try:
+            if self._unapplied is not None:
+                self._undo()
             self._watch.verify()
         except StoreCorruptError:
             return
@@ -475,8 +449,13 @@ class JsonFile:
             raise self._fail("closed", error) from None
 
     def abandon(self) -> None:
-        """Close without touching the file: for a child process that inherited it."""
+        """Close without touching the file: for a child process that inherited it.
+
+        Every child that Python forks does so at once, so that none keeps the lock when its parent has ended.
+        """
         self._abandon()
+        if self._move is not None and os.getpid() != self._pid:
+            self._move.snapshot.leave()
 
     def _abandon(self) -> None:
         if self._fd >= 0:
@@ -491,11 +470,13 @@ class JsonFile:
             self._lock.release()
 
 
-def _lies_at(path: Path, fd: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(fd))
-    except OSError:
-        return False
+def _leave_all_to_the_parent() -> None:
+    for inherited in list(_open_here):
+        inherited.abandon()
+    _open_here.clear()
+
+
+os.register_at_fork(after_in_child=_leave_all_to_the_parent)
 
 
 def full(path: Path, max_file_bytes: int) -> StoreFullError:

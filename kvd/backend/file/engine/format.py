@@ -34,6 +34,7 @@ VERSION = 2
 CLOSING = b"}\n"
 # How a file ends while it is open, and after a crash; one that was cleanly closed has no space there.
 OPEN_END = b" " + CLOSING
+MARKER_START = b',"":{"crc":"'
 # The unit in which the kernel copies a file to a reader. A line within one page is seen whole or not at all by
 # programs that read 4 KiB at a time, as jq does.
 PAGE = 4096

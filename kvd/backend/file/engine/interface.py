@@ -5,6 +5,7 @@ who asks. `kvd.backend.file.engine.file` is the one there is. Every method is ca
 except `Engine.write`, which touches only the medium and may run in another while the owner goes on reading.
 """
 
+import math
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol
@@ -12,8 +13,8 @@ from typing import Any, Literal, NamedTuple, Protocol
 from kvd.backend.asking import Owner
 from kvd.backend.feed import Event
 
-NEVER = 0.0
-"""The `expires_at` of what never expires."""
+NEVER = math.inf
+"""The `expires_at` of what never expires. (A clock that stands before 1970 makes negative ones.)"""
 
 
 LOST = b"null"
@@ -213,6 +214,8 @@ class Engine(Protocol):
 
     def history(self, after: int) -> History:
         """Yield the events of revisions above `after`, in their order, up to the last commit at the first step.
+
+        Of a clear that is not `cleared` yet, those keys are told that are written down by then.
 
         A generator of short steps for the owner's thread, with None between them. Commits and compactions may come
         meanwhile. Raises `RevisionGoneError` at the first step if `after` is below `history_from`, and

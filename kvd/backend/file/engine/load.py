@@ -13,6 +13,7 @@ from kvd.backend.file.engine.format import CLOSING, HEADER, Row, rows
 from kvd.backend.file.engine.index import Index
 from kvd.backend.file.engine.interface import Clear, Outcome
 from kvd.backend.file.engine.outcomes import Outcomes
+from kvd.backend.file.engine.reading import pread
 from kvd.backend.file.engine.scan import Damage, commits, damage_at, has_header
 from kvd.backend.file.engine.snapshot import close_at
 
@@ -39,9 +40,11 @@ class Loaded(NamedTuple):
 
 def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
     """Fill `index` from the file. Cuts a torn tail; raises `StoreCorruptError` if there is damage before it."""
-    if not has_header(fd):
-        raise _corrupt(path, Damage(0, len(HEADER), 1, False, []))
     size = os.fstat(fd).st_size
+    if not has_header(fd):
+        damage = damage_at(fd, 0, size, 0)
+        assert damage is not None
+        raise _corrupt(path, damage)
     end, revision = len(HEADER), 0
     history_from = 0
     outcomes = Outcomes()
@@ -88,7 +91,7 @@ def _mend_end(fd: int, path: Path, end: int, size: int, revision: int) -> None:
             size - end,
             revision,
         )
-    if damage or os.pread(fd, len(CLOSING), size - len(CLOSING)) != CLOSING:
+    if damage or pread(fd, len(CLOSING), size - len(CLOSING)) != CLOSING:
         close_at(fd, end, size)
         os.fsync(fd)
 
@@ -102,9 +105,10 @@ def note_clears(clears: list[Clear], footnote: Footnote) -> None:
 
 
 def _corrupt(path: Path, damage: Damage) -> StoreCorruptError:
+    by_hand = f" If it was edited by hand, it would be taken over but that {damage.flaw}." if damage.flaw else ""
     return StoreCorruptError(
         f"The data file {path} has {damage}. Nothing was changed. "
-        f"'kvd check {path}' lists all damage, 'kvd repair {path}' saves what is sound. "
-        "If it was edited by hand, pass it through jq: what that writes is taken over as it is.",
+        f"'kvd check {path}' lists all damage, 'kvd repair {path}' saves what is sound."
+        f"{'' if damage.unreadable else by_hand}",
         damage.keys,
     )

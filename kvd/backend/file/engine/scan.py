@@ -4,7 +4,8 @@ The rule by which a torn tail is told from damage: a commit is written only when
 in `synced` up to which revision they are. So bytes that are no whole commit, with no commit behind them that proves
 otherwise, were never acknowledged as durable: they are what a crash left of a write. With such a commit behind them
 they once were whole, and are damaged. So were those in a file that ends as only a clean close, or a compaction, leaves
-one: all in it was durable before.
+one: all in it was durable before. And what is valid JSON, but for what a crash can leave, was changed by somebody
+(`kvd.backend.file.engine.edits`).
 """
 
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from kvclient.contract.errors import StoreCorruptError
+from kvd.backend.file.engine.edits import Edit, is_tear, read_edit
 from kvd.backend.file.engine.format import (
     CLOSING,
     HEADER,
@@ -26,6 +28,7 @@ from kvd.backend.file.engine.format import (
     readable_keys,
     stated_stop,
 )
+from kvd.backend.file.engine.reading import pread, unreadable
 
 _CHUNK = 4 << 20
 _LONGEST_MARKER = 1 << 20  # a page of spaces before it, and the outcomes of every client in it
@@ -42,13 +45,29 @@ class Damage(NamedTuple):
     """Whether it is the unacknowledged end of a file that a crash left."""
     keys: list[str]
     """Keys that can be read in it."""
+    edit: Edit | None = None
+    """What it says, if it is valid JSON: then somebody changed it, or a disk did in a way that nobody can tell."""
+    flaw: str = ""
+    """Why it is no edit."""
+    unreadable: tuple[int, int] | None = None
+    """From where to where in it there are bytes that the disk cannot read."""
 
     def __str__(self) -> str:
+        if self.edit is not None:
+            what = f", {_some(list(self.edit.changes))}" if self.edit.changes else ", no key"
+            return f"changed from outside at byte {self.start} (line {self.line}), {self.stop - self.start} bytes{what}"
         if self.start == self.stop:
             return f"no closing brace at byte {self.start} (line {self.line})"
         what = "an unfinished commit" if self.torn else "damage"
-        about = f", around {', '.join(map(repr, self.keys[:5]))}" if self.keys else ""
+        if self.unreadable is not None:
+            first, stop = self.unreadable
+            what = f"bytes {first} to {stop - 1} that the disk cannot read (Input/output error), and so damage"
+        about = f", around {_some(self.keys)}" if self.keys else ""
         return f"{what} at byte {self.start} (line {self.line}), {self.stop - self.start} bytes{about}"
+
+
+def _some(keys: list[str]) -> str:
+    return ", ".join(map(repr, keys[:5])) + (", …" if len(keys) > 5 else "")
 
 
 def commits(fd: int, start: int, size: int, chunk: int = _CHUNK) -> Iterator[Found]:
@@ -67,7 +86,10 @@ def commits(fd: int, start: int, size: int, chunk: int = _CHUNK) -> Iterator[Fou
         needed = position + _LONGEST_MARKER if found is None else found
         if needed <= len(data) or end >= size or (found is not None and base + found > size):
             return
-        data = data[position:] + os.pread(fd, min(max(chunk, needed - len(data)), size - end), end)
+        more = pread(fd, min(max(chunk, needed - len(data)), size - end), end)
+        if not more:  # another program cut the file
+            return
+        data = data[position:] + more
         base, position = base + position, 0
 
 
@@ -82,7 +104,7 @@ def walk(fd: int, size: int, position: int = 0, revision: int = 0) -> Iterator[F
         head = damage_at(fd, 0, size, 0)
         if head is None:
             return
-        yield head._replace(torn=False)
+        yield head
         position = head.stop
     while True:
         for commit in commits(fd, position, size):
@@ -99,21 +121,25 @@ def walk(fd: int, size: int, position: int = 0, revision: int = 0) -> Iterator[F
 
 def has_header(fd: int) -> bool:
     """Tell whether the file begins as a data file does, of any version that can be read."""
-    return os.pread(fd, len(HEADER), 0) in HEADERS
+    return pread(fd, len(HEADER), 0) in HEADERS
 
 
 def is_ours(fd: int, path: Path) -> bool:
     """Tell whether the file is or was a data file, its header perhaps damaged.
 
-    Raises `StoreCorruptError` if it is one in a format that a later version of this program writes.
+    Raises `StoreCorruptError` if it is one in a format that a later version of this program writes, and `OSError` if
+    it cannot be read and so nothing be told.
     """
-    version = header_version(os.pread(fd, 2 * len(HEADER), 0))
+    version = header_version(pread(fd, 2 * len(HEADER), 0))
     if version is not None and version not in HEADERS.values():
         raise StoreCorruptError(
             f"{path} is a data file in format {version}, which another version of kvd wrote; "
             f"this one reads formats up to {VERSION}."
         )
-    return version is not None or _next_commit(fd, 0, os.fstat(fd).st_size) is not None
+    if version is not None or _next_commit(fd, 0, os.fstat(fd).st_size) is not None:
+        return True
+    os.pread(fd, 2 * len(HEADER), 0)
+    return False
 
 
 def damage_at(fd: int, position: int, size: int, revision: int) -> Damage | None:
@@ -122,7 +148,7 @@ def damage_at(fd: int, position: int, size: int, revision: int) -> Damage | None
     If more commits follow, the damage stops where they start.
     """
     start = _skip_spaces(fd, position, size)
-    rest = os.pread(fd, min(size - start, _CHUNK), start)
+    rest = pread(fd, min(size - start, _CHUNK), start)
     if start + len(rest) == size and is_closed(rest):
         return None
     following = _next_commit(fd, position, size)
@@ -130,13 +156,26 @@ def damage_at(fd: int, position: int, size: int, revision: int) -> Damage | None
     proof = following
     while proof is not None and proof.synced is not None and proof.synced <= revision:
         proof = _next_commit(fd, proof.stop, size)
-    torn = proof is None and not _was_closed(fd, size)
-    return Damage(start, stop, line_of(fd, start), torn, readable_keys(os.pread(fd, stop - start, start)))
+    text = pread(fd, stop - start, start)
+    edit = read_edit(text, first=position == 0, last=stop == size)
+    torn = (
+        position > 0  # a file comes into being whole
+        and proof is None
+        and not _was_closed(fd, size)
+        and (isinstance(edit, str) or is_tear(text, start, position))
+    )
+    damage = Damage(start, stop, line_of(fd, start), torn, readable_keys(text))
+    if isinstance(edit, str):
+        hole = unreadable(fd, start, stop) if bytes(1) in text else None
+        if hole is not None:  # no crash leaves that, and nothing of it is ever cut
+            return damage._replace(torn=False, flaw="the disk cannot read it", unreadable=hole)
+        return damage._replace(flaw=edit)
+    return damage if torn else damage._replace(edit=edit, keys=list(edit.changes))
 
 
 def _skip_spaces(fd: int, position: int, size: int) -> int:
     while position < size:
-        data = os.pread(fd, min(size - position, _CHUNK), position)
+        data = pread(fd, min(size - position, _CHUNK), position)
         if rest := data.lstrip(b" \n"):
             return position + len(data) - len(rest)
         position += len(data)
@@ -146,7 +185,7 @@ def _skip_spaces(fd: int, position: int, size: int) -> int:
 def _was_closed(fd: int, size: int) -> bool:
     """Tell whether the file ends as one does that is not open."""
     end = b"\n" + CLOSING
-    return os.pread(fd, len(end), max(0, size - len(end))) == end
+    return pread(fd, len(end), max(0, size - len(end))) == end
 
 
 def _next_commit(fd: int, position: int, size: int) -> Found | None:
@@ -157,9 +196,7 @@ def _next_commit(fd: int, position: int, size: int) -> Found | None:
     """
     if found := next(commits(fd, position, size), None):
         return found
-    stop = (
-        stated_stop(os.pread(fd, min(_LONGEST_MARKER, size - position), position), 0) if position > 0 else len(HEADER)
-    )
+    stop = stated_stop(pread(fd, min(_LONGEST_MARKER, size - position), position), 0) if position > 0 else len(HEADER)
     stated = next(commits(fd, position + stop, size), None) if stop is not None else None
     on_a_line = _commit_on_a_line(fd, position, size)
     return min(filter(None, (stated, on_a_line)), default=None)
@@ -168,7 +205,7 @@ def _next_commit(fd: int, position: int, size: int) -> Found | None:
 def _commit_on_a_line(fd: int, position: int, size: int) -> Found | None:
     base = position
     while base < size:
-        data = os.pread(fd, min(_CHUNK, size - base), base)
+        data = pread(fd, min(_CHUNK, size - base), base)
         for match in line_marker.finditer(data):
             if found := next(commits(fd, base + match.end(), size), None):
                 return found
@@ -183,5 +220,5 @@ def line_of(fd: int, position: int) -> int:
     """Return the line of a place, counted from 1."""
     count = 1
     for base in range(0, position, _CHUNK):
-        count += os.pread(fd, min(_CHUNK, position - base), base).count(b"\n")
+        count += pread(fd, min(_CHUNK, position - base), base).count(b"\n")
     return count

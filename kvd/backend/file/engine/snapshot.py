@@ -1,6 +1,8 @@
 """Writing a new data file from entries: for compaction, conversion, repair and rescue."""
 
+import contextlib
 import errno
+import fcntl
 import os
 import stat
 from collections.abc import Iterable
@@ -16,15 +18,24 @@ GROUP_BYTES = 8192
 # More than a file is ever grown by. What is longer than this is no spaces, but what a damaged file ends with.
 _MOST_SPACES = 16 << 20
 _BUFFER_BYTES = 256 * 1024
+_SPREAD_BYTES = 64 * 1024
+NO_SECOND_NAMES = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+"""What `os.link` fails with on FAT and some network file systems."""
 
 
 class Snapshot:
     """A data file being written at a path of its own, to be renamed into place by whoever asked for it."""
 
     def __init__(self, path: Path, revision: int) -> None:
-        """Create `path`, which must not exist. Every commit in it gets `revision`."""
+        """Create `path`, which must not exist. Every commit in it gets `revision`.
+
+        It is locked from the start: there is no moment at which it is in place and others may have it.
+        """
         self.path = path
+        self._pid = os.getpid()
         self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(OSError):  # where there are no locks, the lock file's has already failed
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._revision = revision
         self._changes: list[tuple[str, Put | Removal]] = []
         self._group_bytes = 0
@@ -103,10 +114,33 @@ class Snapshot:
         os.rename(self.path, target)
         sync_directory(target)
 
+    def publish_new(self, target: Path) -> bool:
+        """Do as `publish` where nothing is at `target`; tell whether that was so. What is there is not replaced."""
+        os.fdatasync(self.fd)
+        try:
+            os.link(self.path, target)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_SECOND_NAMES:
+                raise
+            os.rename(self.path, target)
+        else:
+            self.path.unlink()
+        sync_directory(target)
+        return True
+
     def discard(self) -> None:
         """Close and remove it."""
-        os.close(self.fd)
-        self.path.unlink(missing_ok=True)
+        self.leave()
+        if os.getpid() == self._pid:
+            self.path.unlink(missing_ok=True)
+
+    def leave(self) -> None:
+        """Close it: all that a forked child may do with it. Does nothing the second time."""
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
 
 
 def pwrite_all(fd: int, data: bytes, offset: int) -> None:
@@ -122,6 +156,9 @@ def pwrite_spread(fd: int, data: bytes, offset: int) -> None:
     The kernel caches what is written at once in as large a folio as it can, and goes through all the blocks of a folio
     for each later write and sync of one of them. By way of sendfile, still in one call, it is 64 KiB at a time.
     """
+    if len(data) < _SPREAD_BYTES:
+        pwrite_all(fd, data, offset)
+        return
     try:
         source = os.memfd_create("kvd")
     except OSError:  # no descriptor is left, or it is forbidden

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 from pathlib import Path
+from typing import NoReturn
 
 from kvclient.contract.errors import StoreCorruptError
 from kvd.backend.file.engine.format import CLOSING, HEADER
@@ -77,9 +78,12 @@ class Watch:
             self._inotify.happened()  # what happens from now on shows in the next glance
         self._verify_identity()
         self._verify_size()
-        first = os.pread(self._fd, len(HEADER), 0)
-        last = os.pread(self._fd, len(self._last), self._last_at)
-        closing = os.pread(self._fd, len(CLOSING), self._size - len(CLOSING))
+        try:
+            first = os.pread(self._fd, len(HEADER), 0)
+            last = os.pread(self._fd, len(self._last), self._last_at)
+            closing = os.pread(self._fd, len(CLOSING), self._size - len(CLOSING))
+        except OSError as error:
+            self._fail(f"can no longer be read ({error.strerror})")
         if (first, last, closing) != (HEADER, self._last, CLOSING):
             self._fail("was written to by another program")
         self._unsure = False
@@ -97,7 +101,7 @@ class Watch:
         if size != self._size:
             self._fail(f"has {size} bytes, not the {self._size} that were written")
 
-    def _fail(self, what: str) -> None:
+    def _fail(self, what: str) -> NoReturn:
         raise StoreCorruptError(f"The data file {self._path} {what} while it was open; nothing more is written to it.")
 
     def close(self) -> None:

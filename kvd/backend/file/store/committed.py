@@ -9,12 +9,8 @@ Old = Entry | Put | None
 """What a key was before: an entry on the medium, something put earlier in the same commit, or not there."""
 
 
-class Change(NamedTuple):
-    """One key's change."""
-
-    key: str
-    old: Old
-    new: Put | Removal
+Change = tuple[str, Old, Put | Removal]
+"""A key, what it was before, and what has become of it."""
 
 
 class Committed(NamedTuple):
@@ -25,6 +21,12 @@ class Committed(NamedTuple):
     """Unix seconds."""
     changes: list[Change]
     """In their order. A key may come more than once."""
+    removes: bool
+    """Whether a key is gone."""
+    binds: bool
+    """Whether a key was bound to a process."""
+    expires: bool
+    """Whether a key was given a TTL."""
 
 
 Subscriber = Callable[[Committed], None]

@@ -79,8 +79,14 @@ class Expiry:
         self._overdue[key] = expires_at
 
     def forget_overdue(self, key: str) -> None:
-        """Take note that a key needs no sweep any more, if it was noted as overdue."""
+        """Take note that a key needs no sweep any more, if it was noted as overdue or taken."""
         self._overdue.pop(key, None)
+        self._taken.pop(key, None)
+
+    def forget_overdue_from(self, first: str, end: str | None) -> None:
+        """Take note that the keys from `first` to before `end` (None: the last) need not be counted any more."""
+        for key in list(self._overdue.irange(first, end, inclusive=(True, False))):
+            heapq.heappush(self._heap, (self._overdue.pop(key), key))
 
     def next_unnoted(self, now: float) -> tuple[float, str] | None:
         """Do as `due`, without those that are noted as overdue."""
@@ -95,4 +101,4 @@ class Expiry:
 
 def is_expired(state: Entry | Put, now: float) -> bool:
     """Tell whether a key is invisible at `now`. It is from the instant `expires_at` on."""
-    return state.expires_at != NEVER and state.expires_at <= now
+    return state.expires_at <= now

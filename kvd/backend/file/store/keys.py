@@ -3,6 +3,7 @@
 Reads are functions of this; they see finished groups only.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import islice
 from typing import Literal
@@ -11,9 +12,9 @@ from sortedcontainers import SortedDict
 
 from kvclient.contract.errors import DataStoreError, KeyNotFoundError
 from kvclient.contract.rules import check_key
-from kvd.backend.file.engine.interface import Engine, Entry, Put, Removal
+from kvd.backend.file.engine.interface import NEVER, Clear, Engine, Entry, Put, Removal
 from kvd.backend.file.store.clears import Clears
-from kvd.backend.file.store.committed import Change, Committed, Old, Subscriber
+from kvd.backend.file.store.committed import Committed, Subscriber
 from kvd.backend.file.store.expiry import Expiry, is_expired
 from kvd.backend.file.store.order import Order, between, end_of
 from kvd.backend.file.store.owners import Owners
@@ -28,18 +29,19 @@ class Keys:
 
     def __init__(self, engine: Engine, limits: Limits, clock: Callable[[], float]) -> None:
         self.engine = engine
+        self._find = engine.find
         self.limits = limits
         self.clock = clock
         """Gives Unix seconds."""
-        self.order = Order(engine.keys())
+        self.order = Order(lambda: [*engine.keys(), *self._dropped])  # what was dropped is removed later, as others are
         self.expiry = Expiry(engine.expiring())
         self.owners = Owners(engine.owners())
         self.clears = Clears(engine.clears)
         self._dropped: SortedDict[str, Put] = SortedDict()
         self.keeps_dropped_values = False
         """Whether somebody wants to be told the values of expired keys that a compaction dropped."""
-        self.expired = self.released = 0
-        """How many keys have gone so since the start."""
+        self.removed: Counter[str] = Counter()
+        """How many keys have gone since the start, by kind."""
         self._subscribers: list[Subscriber] = [self.order.follow]
 
     def __len__(self) -> int:
@@ -50,14 +52,16 @@ class Keys:
 
     def live(self, key: str, now: float) -> Entry | None:
         """Return the entry of a key that exists at `now`."""
-        entry = self.engine.find(key)
+        entry = self._find(key)
         return None if entry is None or self.is_gone(key, entry, now) else entry
 
     def find(self, key: str) -> Entry | None:
         """Return the entry of a key that exists now; None if there is none. Raises if it cannot be a key."""
-        entry = self.live(key, self.clock())
+        entry = self._find(key)
         if entry is None:
             check_key(key, self.limits.max_key_length)
+        elif (entry.expires_at != NEVER or self.clears) and self.is_gone(key, entry, self.clock()):
+            return None
         return entry
 
     def existing(self, key: str) -> Entry:
@@ -83,9 +87,9 @@ class Keys:
 
     # Counting.
 
-    def counts_at_once(self) -> bool:
-        """Tell whether `count` is exact; where it is not, go a step further towards that."""
-        if self.clears:
+    def counts_at_once(self, prefix: str) -> bool:
+        """Tell whether `count` is exact for a prefix; where it is not, go a step further towards that."""
+        if self.clears.left(prefix) is None or not (prefix == "" or self.order.ready()):
             return False
         now = self.clock()
         for _ in range(_NOTED_AT_ONCE):
@@ -94,14 +98,20 @@ class Keys:
                 return True
             expires_at, key = due
             entry = self.engine.find(key)
-            if entry is not None and entry.expires_at == expires_at:
+            if entry is not None and entry.expires_at == expires_at and not self.clears.covers(key, entry):
                 self.expiry.note_overdue(key, expires_at)
         return False
 
     def count(self, prefix: str) -> int:
         """Return how many keys with a prefix exist now."""
         end = end_of(prefix)
-        return self.order.count(prefix) - self.expiry.overdue(prefix, end) - between(self._dropped, prefix, end)
+        entries = self.order.count(prefix) if prefix else len(self.engine) + len(self._dropped)
+        return (
+            entries
+            - (self.clears.left(prefix) or 0)
+            - self.expiry.overdue(prefix, end)
+            - between(self._dropped, prefix, end)
+        )
 
     # What a compaction dropped: keys that had expired, and have no entry any more. It is told of in a commit behind it.
 
@@ -111,15 +121,25 @@ class Keys:
             value = self.engine.read(entry) if self.keeps_dropped_values else b""
             self._dropped[key] = Put(value, entry.revision, entry.expires_at)
             self.expiry.forget_overdue(key)  # or it would be counted as gone twice
+            self.clears.forget(key, entry)
         dropped.clear()
+
+    @property
+    def have_chores(self) -> bool:
+        """Whether there is something to be written down, or told of, that is gone already."""
+        return bool(self._dropped or self.clears)
 
     def dropped(self, most: int) -> list[str]:
         """Return some of the keys that were dropped and not told of."""
         return list(islice(self._dropped, most))
 
-    def was_dropped(self, key: str) -> bool:
-        """Tell whether a key was dropped and not told of."""
-        return bool(self._dropped) and key in self._dropped
+    def dropped_state(self, key: str) -> Put | None:
+        """Return what a key was that was dropped and not told of."""
+        return self._dropped.get(key) if self._dropped else None
+
+    def dropped_any(self, keys: dict[str, bytes]) -> bool:
+        """Tell whether any of the keys was dropped and not told of."""
+        return bool(self._dropped) and not self._dropped.keys().isdisjoint(keys)
 
     # Following.
 
@@ -131,34 +151,25 @@ class Keys:
         """Take over what a commit changed."""
         for subscriber in self._subscribers:
             subscriber(committed)
-        for _, _, new in committed.changes:
-            if type(new) is Removal:
-                self.expired += new.kind == "expired"
-                self.released += new.kind == "released"
-        self.expiry.follow(committed)
-        if self.expiry.overgrown():
-            self.expiry = Expiry(self.engine.expiring())
-        self.owners.follow(committed)
+        if self.clears:
+            self.clears.follow(committed)
+        if committed.removes:
+            self.removed.update(new.kind for _, _, new in committed.changes if isinstance(new, Removal))
+        if committed.expires or self.expiry:
+            self.expiry.follow(committed)
+            if self.expiry.overgrown():
+                self.expiry = Expiry(self.engine.expiring())
+        if committed.binds or self.owners:
+            self.owners.follow(committed)
         if self._dropped:
             for key, _, _ in committed.changes:
                 self._dropped.pop(key, None)
 
-    def changes(self, changes: list[tuple[str, Put | Removal]]) -> list[Change]:
-        """Return changes that are about to become visible, each with what was there before it."""
-        find = self._find_old if self._dropped else self.engine.find
-        if len(changes) == 1:
-            ((key, new),) = changes
-            return [Change(key, find(key), new)]
-        before: dict[str, Old] = {}
-        found = []
-        for key, new in changes:
-            old = before[key] if key in before else find(key)
-            found.append(Change(key, old, new))
-            before[key] = new if type(new) is Put else None
-        return found
-
-    def _find_old(self, key: str) -> Old:
-        return self._dropped.get(key) or self.engine.find(key)
+    def cleared(self, clear: Clear, later: int) -> None:
+        """Take over a clear of the commit that was followed last, which put `later` such keys behind it."""
+        prefix, end = clear.prefix, end_of(clear.prefix)
+        self.expiry.forget_overdue_from(prefix, end)
+        self.clears.add(clear, self.order.count(prefix) - between(self._dropped, prefix, end) - later)
 
     def has_expired(self, now: float) -> bool:
         """Tell whether a compaction would free an expired key."""

@@ -59,11 +59,6 @@ class Owners:
                 if owner is not None:
                     self._add(key, owner)
 
-    @property
-    def some_ended(self) -> bool:
-        """Whether processes are known to have ended that had keys, so that `ended` should be asked."""
-        return bool(self._ended)
-
     def ended(self) -> list[Owner]:
         """Return the processes that have ended and still have keys."""
         for fd, _ in self._poll.poll(0) if self._watched else ():

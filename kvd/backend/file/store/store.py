@@ -9,37 +9,22 @@ one group is under way at a time, so an operation is never decided on what may y
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from kvclient.contract.errors import DataStoreError, StoreFullError
-from kvd.backend.asking import Asker
 from kvd.backend.file.engine.interface import Commit, Compaction, Engine, Outcome
 from kvd.backend.file.store.committed import Committed
 from kvd.backend.file.store.keys import Keys
 from kvd.backend.file.store.operations import CHANGES, FREES
 from kvd.backend.file.store.outcomes import Outcomes, Result, repeated, split_id
 from kvd.backend.file.store.view import View, WaitsError
-from kvd.limits import Limits
+from kvd.limits import CompactWhen, Limits
 
 # Where less than this is left for the records of what a sweep removes, a compaction does its work.
 _SWEEP_BYTES = 256
 # A compaction that failed, for want of room on the disk, say, is not tried again for so long.
 _FAILED_SECONDS = 10.0
 _UPKEEP = ("sweep", "release", "write_down", "forget")
-
-
-class Task(NamedTuple):
-    """An operation to be decided, and who asks for it (None: the store itself)."""
-
-    asker: Asker | None
-    request: Any
-
-
-class CompactWhen(NamedTuple):
-    """When a compaction is worth its cost; the settings of the same names."""
-
-    compact_share: float = 0.5
-    compact_min_bytes: int = 16 << 20
 
 
 @dataclass(slots=True)
@@ -86,11 +71,14 @@ class Store:
 
     # Changes.
 
-    def decide(self, tasks: Sequence[Task]) -> Group:
-        """Decide operations in their order, up to the first that has to wait (see `Group.results`)."""
+    def decide(self, tasks: Sequence[tuple[Any, ...]]) -> Group:
+        """Decide operations in their order, up to the first that has to wait (see `Group.results`).
+
+        A task is who asks for it (an `Asker`, or None: the store itself), the request, and what the caller adds.
+        """
         view = View(self.keys, self._clock())
         group = Group(view)
-        for asker, request in tasks:
+        for asker, request, *_ in tasks:
             view.asker = asker
             try:
                 group.results.append(self._decide_once(request, group))
@@ -133,8 +121,8 @@ class Store:
         mark = view.mark()
         try:
             fields = CHANGES[op](view, request)
-            if view.revision != mark[1]:
-                cost = self.engine.cost(view.changes[mark[0] :], client, fields if client else b"", view.clear)
+            if view.revision != mark.revision:
+                cost = self.engine.cost(view.written(mark.changes), client, fields if client else b"", view.clear)
                 self._check_room(cost, group, removing=op in FREES)
                 group.cost += cost
         except (WaitsError, DataStoreError) as refused:
@@ -145,7 +133,7 @@ class Store:
             group.upkeep_waits = True
             fields = b""
         outcome = Outcome(number, view.revision, fields)
-        if client is not None and view.revision != mark[1]:
+        if client is not None and view.revision != mark.revision:
             group.durable[client] = outcome
         return outcome
 
@@ -176,10 +164,13 @@ class Store:
         committed = None
         view = group.view
         if group.staged is not None:
-            committed = Committed(view.revision, view.now, self.keys.changes(view.changes))
+            committed = view.committed()
             self.engine.apply(group.staged)
             self.keys.follow(committed)
-            self.keys.clears.follow(view.clear, view.reached, view.cleared)
+        if view.reached is not None:  # it may have found nothing to write down
+            self.keys.clears.go_on(view.reached, done=view.cleared is not None)
+        if view.clear is not None:
+            self.keys.cleared(view.clear, view.put_behind(view.clear))
         for client, (number, result) in group.heard.items():
             self._outcomes.add(client, number, result)
         return committed
@@ -223,7 +214,7 @@ class Store:
         After one that failed none is due for a while, and what needs the room is refused.
         """
         # A generator of its own: what is committed before the first step has its outcome carried over, too.
-        steps = self.engine.compact(self._clock(), self._outcomes.durable(), list(self.keys.order))
+        steps = self.engine.compact(self._clock(), self._outcomes.durable(), self.keys.order.in_order())
         failure: BaseException | None = None
         try:
             while True:

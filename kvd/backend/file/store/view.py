@@ -6,20 +6,28 @@ and takes them back if it is refused.
 """
 
 from itertools import islice
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from kvclient.contract.errors import DataStoreError, KeyNotFoundError, RevisionMismatchError
 from kvclient.contract.rules import check_key, check_ttl
 from kvd.backend.asking import Asker, Owner
 from kvd.backend.file.engine.interface import NEVER, Clear, Entry, Put, Removal
+from kvd.backend.file.store.committed import Committed, Old
 from kvd.backend.file.store.keys import Keys
 from kvd.limits import Limits
 
 State = Entry | Put
 """What is known of a key that exists."""
 
-_INSTANT = 5e-324
-"""Stands for the time 0.0, which is `NEVER`."""
+
+class Mark(NamedTuple):
+    """Where a group is before an operation, so that it can be taken back."""
+
+    changes: int
+    """How many there are."""
+    revision: int
+    reached: str | None
+    cleared: int | None
 
 
 class View:
@@ -34,8 +42,18 @@ class View:
         """Of the last change."""
         self.changes: list[tuple[str, Put | Removal]] = []
         self._unwritten: set[int] = set()
-        """Revisions of changes that are not to be written."""
+        """The revisions of changes that are not to be written."""
+        self._olds: list[Old] = []
+        """For each change, what was there before it."""
         self._latest: dict[str, Put | Removal] = {}
+        self._looked_up: tuple[str | None, Entry | None] = (None, None)
+        """The last key that was looked for, which is mostly the next to change, and its entry."""
+        self.removes = False
+        """Whether a key was removed."""
+        self.binds = False
+        """Whether a key was bound to a process."""
+        self.expires = False
+        """Whether a key was given a TTL."""
         self.clear: Clear | None = None
         self.cleared: int | None = None
         self.reached: str | None = None
@@ -58,6 +76,7 @@ class View:
         if latest is not None:
             return latest if type(latest) is Put else None
         entry = self._engine.find(key)
+        self._looked_up = key, entry
         if entry is None:
             check_key(key, self.limits.max_key_length)
         elif self._is_gone(key, entry):
@@ -110,18 +129,24 @@ class View:
 
     def entries(self, prefix: str) -> int:
         """Return how many entries there are under a prefix, those of keys that are gone included."""
+        if not self._keys.order.ready():
+            raise WaitsError
         return self._keys.order.count(prefix)
 
     def fresh(self, keys: dict[str, bytes]) -> bool:
         """Tell, in a fraction of the time that `find` takes for each, that none of `keys` has an entry of any kind."""
-        return self._latest.keys().isdisjoint(keys) and not self._engine.holds_any(keys)
+        return (
+            self._latest.keys().isdisjoint(keys)
+            and not self._engine.holds_any(keys)
+            and not self._keys.dropped_any(keys)
+        )
 
     # Changing.
 
     def expires_at(self, ttl: float | None) -> float:
         """Return when something expires that is put now. Raises `InvalidTTLError`."""
         seconds = check_ttl(ttl)
-        return NEVER if seconds is None else (self.now + seconds) or _INSTANT
+        return NEVER if seconds is None else self.now + seconds
 
     def bound_to(self, ephemeral: bool | int) -> Owner | None:  # the field of the request
         """Return the process that a key is to be bound to. Raises `InvalidValueError` where it cannot be."""
@@ -137,38 +162,72 @@ class View:
 
     def put(self, key: str, value: bytes, expires_at: float, owner: Owner | None = None) -> None:
         """Give a key a new state, at a revision of its own."""
-        self.bury(key)
+        old = self.bury(key)
         self.revision += 1
-        self._change(key, Put(value, self.revision, expires_at, owner))
+        if owner is not None:
+            self.binds = True
+        if expires_at != NEVER:
+            self.expires = True
+        self._change(key, old, Put(value, self.revision, expires_at, owner))
 
     def put_all(self, items: dict[str, bytes], expires_at: float) -> None:
-        """Give all `items` a state, at one revision."""
+        """Give all `items`, which have no entry of any kind, a state, at one revision."""
         self.revision += 1
         revision = self.revision
+        if expires_at != NEVER:
+            self.expires = True
         changes: list[tuple[str, Put | Removal]] = [
             (key, Put(value, revision, expires_at)) for key, value in items.items()
         ]
         self.changes += changes
+        self._olds += [None] * len(changes)
         self._latest.update(changes)
 
     def remove(self, key: str, kind: Literal["deleted", "expired", "released"] = "deleted") -> None:
         """Remove a key that has an entry, at a revision of its own."""
-        self.revision += 1
-        self._change(key, Removal(self.revision, kind))
+        self._remove(key, self._before(key), kind)
 
-    def bury(self, key: str) -> None:
-        """Write down the removal of a key that is gone but for that."""
-        if key in self._latest:
-            return
-        entry = self._engine.find(key)
-        if entry is not None and (kind := self._is_gone(key, entry)):
-            self.remove(key, kind)
-        elif entry is None and self._keys.was_dropped(key):
-            self.remove(key, "expired")
+    def _remove(self, key: str, old: Old, kind: Literal["deleted", "expired", "released"]) -> None:
+        self.revision += 1
+        self.removes = True
+        self._change(key, old, Removal(self.revision, kind))
+
+    def bury(self, key: str) -> Old:
+        """Write down the removal of a key that is gone but for that. Return its state, None if there is none."""
+        state = self._before(key)
+        if state is None or key in self._latest:
+            return state
+        kind: Literal["deleted", "expired"] | None = "expired"  # of what was dropped
+        if isinstance(state, Entry):
+            kind = self._is_gone(key, state)
+        if kind is None:
+            return state
+        self._remove(key, state, kind)
+        return None
+
+    def _before(self, key: str) -> Old:
+        """Return what was known of a key before its next change: of one that is gone, too, if it has an entry still."""
+        latest = self._latest.get(key)
+        if latest is not None:
+            return latest if type(latest) is Put else None
+        looked_up, entry = self._looked_up
+        if looked_up != key:
+            entry = self._engine.find(key)
+        return self._keys.dropped_state(key) if entry is None else entry
+
+    def _change(self, key: str, old: Old, new: Put | Removal) -> None:
+        self.changes.append((key, new))
+        self._olds.append(old)
+        self._latest[key] = new
+
+    def committed(self) -> Committed:
+        """Return what the group changes."""
+        changes = [(key, old, new) for (key, new), old in zip(self.changes, self._olds, strict=True)]
+        return Committed(self.revision, self.now, changes, self.removes, self.binds, self.expires)
 
     def clear_later(self, prefix: str) -> int:
         """Remove all keys with a prefix and return how many there were. That is written down key by key afterwards."""
-        if self._keys.clears or self.clear is not None or not self._keys.counts_at_once():
+        if self._keys.clears or self.clear is not None or not self._keys.counts_at_once(prefix):
             raise WaitsError
         touched = [key for key in self._latest if key.startswith(prefix)]
         count = self._keys.count(prefix) - sum(self._keys.live(key, self.now) is not None for key in touched)
@@ -179,6 +238,13 @@ class View:
         self.revision += 1
         self.clear = Clear(prefix, self.revision)
         return count
+
+    def put_behind(self, clear: Clear) -> int:
+        """Return how many keys that a clear of the group concerns were put after it."""
+        return sum(
+            type(latest) is Put and latest.revision > clear.revision and key.startswith(clear.prefix)
+            for key, latest in self._latest.items()
+        )
 
     def forget(self, most: int) -> None:
         """Tell of keys that a compaction dropped because they had expired. Nothing of that need be written."""
@@ -192,16 +258,20 @@ class View:
         """The time of the commit; `NEVER` if it does not hold all changes."""
         return NEVER if self._unwritten else self.now
 
-    def written(self) -> list[tuple[str, Put | Removal]]:
-        """Return the changes that the file has to hold."""
+    def written(self, start: int = 0) -> list[tuple[str, Put | Removal]]:
+        """Return the changes that the file has to hold, of those from number `start` on."""
+        changes = self.changes[start:] if start else self.changes
         if not self._unwritten:
-            return self.changes
-        return [change for change in self.changes if change[1].revision not in self._unwritten]
+            return changes
+        return [change for change in changes if change[1].revision not in self._unwritten]
 
     def write_down(self, most: int) -> None:
         """Remove the next keys of the oldest clear."""
         clears = self._keys.clears
+        if not self._keys.order.ready():
+            return  # the next one goes on
         clear, seen = clears.first, 0
+        self.reached = clears.reached
         for key in islice(self._keys.order.behind(clear.prefix, clears.reached), most):
             seen += 1
             entry = self._engine.find(key)
@@ -221,7 +291,8 @@ class View:
             entry = self._engine.find(key)
             if entry is not None and entry.expires_at == expires_at:
                 self.swept.append(due)
-                expiry.note_taken(key, expires_at)
+                if not self._keys.clears.covers(key, entry):  # those are counted out already
+                    expiry.note_taken(key, expires_at)
                 if key not in self._latest:
                     self.bury(key)
                     removed += 1
@@ -230,21 +301,17 @@ class View:
         """Return the keys that are bound to a process, as of the time before the group."""
         return self._keys.owners.keys_of(owner)
 
-    def _change(self, key: str, new: Put | Removal) -> None:
-        self.changes.append((key, new))
-        self._latest[key] = new
-
     # Taking back.
 
-    def mark(self) -> tuple[int, int]:
+    def mark(self) -> Mark:
         """Return where the group is, for `back_to`."""
-        return len(self.changes), self.revision
+        return Mark(len(self.changes), self.revision, self.reached, self.cleared)
 
-    def back_to(self, mark: tuple[int, int]) -> None:
+    def back_to(self, mark: Mark) -> None:
         """Forget what was changed since `mark`."""
-        count, self.revision = mark
+        count, self.revision, self.reached, self.cleared = mark
         if len(self.changes) > count:
-            del self.changes[count:]
+            del self.changes[count:], self._olds[count:]
             self._latest = dict(self.changes)
             self._unwritten = {revision for revision in self._unwritten if revision <= self.revision}
         if self.clear is not None and self.clear.revision > self.revision:

@@ -16,6 +16,8 @@ def list_page(keys: Keys, request: List) -> Answer:
 
 
 def _page(keys: Keys, request: List) -> Steps:
+    while not keys.order.ready():
+        yield
     after = request.after
     limit = min(request.limit, MOST_ENTRIES)
     while True:

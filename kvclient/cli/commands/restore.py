@@ -1,0 +1,78 @@
+"""kvctl restore"""
+
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from kvclient.cli.command import UsageError
+from kvclient.cli.commands.stop import end_daemon
+from kvclient.cli.engine import check_near, engine
+from kvclient.cli.options import Options
+from kvclient.cli.output import show
+from kvclient.contract.endpoint import Target
+from kvclient.contract.errors import DaemonUnavailableError
+from kvclient.screen.console import complain
+from kvclient.screen.quantities import counted
+
+_NOT_DONE = 1
+_STOP_SECONDS = 30.0
+"""How long the daemon may take to finish its work."""
+
+
+def run(
+    options: Options,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What 'kvctl backup' made.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Needed where there is no terminal.")] = False,
+) -> int:
+    """Put the content of a backup in place of all that is in the store. What was there is kept in a file beside.
+
+    The daemon ends when everything is prepared, and another one starts a moment later, with the restored keys. Requests
+    of other clients wait for that moment. The store's revision rises above all that were ever given out, and every key
+    gets the new one; 'watch' with a revision from before is refused (RevisionGoneError), so that nobody takes the new
+    keys for changes of the old. Ephemeral keys stay as they are now; those in the backup are left out.
+
+    Example: kvctl restore data_store.backup.json --yes
+    """
+    client = options.client(autostart=False)
+    check_near(client.endpoint, "A restore")
+    try:
+        status: dict[str, Any] | None = client.status()
+    except DaemonUnavailableError:
+        status = None
+    store = Target(options.store, options.endpoint).data_file() if status is None else status["file"]
+    if not yes and not _confirmed(str(store), None if status is None else status["keys"], file):
+        return _NOT_DONE
+    wait = str(_STOP_SECONDS + 5)
+    with engine("restore", "--wait", wait, os.path.abspath(file), os.path.abspath(store)) as working:
+        working.said()
+        if status is not None:
+            end_daemon(client, max(_STOP_SECONDS, options.timeout))
+        restored = working.said()
+    if status is not None:
+        _start_again(options)
+    if options.json:
+        show({name: restored[name] for name in ("keys", "revision", "kept")})
+        return 0
+    kept = "" if restored["kept"] is None else f"; what was there before is {restored['kept']}"
+    print(f"restored {counted(restored['keys'], 'key')} from {file}{kept}", file=sys.stderr)
+    return 0
+
+
+def _confirmed(store: str, keys: int | None, file: str) -> bool:
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError("A restore replaces all that is in the store: say that it is meant with --yes.")
+    which = "all" if keys is None else f"the {counted(keys, 'key')}"
+    return typer.confirm(f"Replace {which} in {store} by the content of {file}?", err=True)
+
+
+def _start_again(options: Options) -> None:
+    """Have the daemon started as any client would. One that somebody started by hand is theirs to start again."""
+    try:
+        options.client().count()
+    except DaemonUnavailableError:
+        target = Target(options.store, options.endpoint)
+        complain(
+            f"kvctl: The daemon has ended. Start it again as it was started, for instance with '{target.command}'."
+        )

@@ -1,0 +1,71 @@
+"""Which stores this user has, for commands that must not make one by a slip of the pen.
+
+A store is there if it has a data file of kvd's in the documents, or a socket where daemons listen by default. One whose
+file the settings put elsewhere is seen while its daemon runs, or by its name.
+"""
+
+import os
+from pathlib import Path
+
+from kvclient.contract.endpoint import Target
+from kvclient.contract.errors import DaemonUnavailableError
+from kvclient.contract.holder import running_holder
+from kvclient.contract.places import documents, socket_directory
+
+_HEADER_BYTES = 64
+_HEADER = b'{"":{"'  # and `"kvd":` in the rest of the first line; see docs/data-file.md
+_SHOWN = 20
+"""Names that a message has room for."""
+
+
+def stores() -> list[str]:
+    """Return the names of this user's stores, in order."""
+    files = {path.stem for path in _listed(documents(), ".json") if _is_data_file(path)}
+    sockets = {path.stem for path in _listed(socket_directory(), ".sock") if path.is_socket()}
+    return sorted(files | sockets)
+
+
+def is_missing(target: Target) -> bool:
+    """Tell whether the store has no data file yet, so that a daemon for it would create one."""
+    return not os.path.lexists(target.data_file())
+
+
+def missing(target: Target) -> DaemonUnavailableError:
+    """Return the error of whoever reads from a store that there is not."""
+    there = stores()
+    names = ", ".join(there[:_SHOWN]) + (f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else "")
+    known = f"Stores there are: {names}." if there else "There is no store yet."
+    return DaemonUnavailableError(
+        f"There is no store {target.store!r}: no daemon listens on {target.endpoint}, and there is no file "
+        f"{target.data_file()}. {known} Creating a key creates its store."
+    )
+
+
+def what_to_do(target: Target) -> str:
+    """Return what a person can do where no daemon listens: the command that starts the very one that is meant.
+
+    A daemon that serves the store's file elsewhere, because it was started in another environment, is pointed out.
+    """
+    holder = running_holder(target.data_file().resolve()) if target.has_default_endpoint else None
+    if holder is not None and holder.endpoint not in (None, target.endpoint):
+        return (
+            f"Process {holder.pid} serves {target.data_file()} on {holder.endpoint}: use --endpoint {holder.endpoint}, "
+            f"or set XDG_RUNTIME_DIR as it was where that was started."
+        )
+    return f"Start one with '{target.command}'."
+
+
+def _listed(directory: Path, suffix: str) -> list[Path]:
+    try:
+        return [path for path in directory.iterdir() if path.suffix == suffix]
+    except OSError:
+        return []
+
+
+def _is_data_file(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEADER_BYTES).partition(b"\n")[0]
+    except OSError:
+        return False
+    return head.startswith(_HEADER) and b'"kvd":' in head

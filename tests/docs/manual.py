@@ -1,0 +1,149 @@
+"""The manual pages, made from what `--help` says: `python tests/docs/manual.py` writes man/kvctl.1 and man/kvd.1."""
+
+import re
+from collections.abc import Iterator
+from inspect import cleandoc
+from pathlib import Path
+from typing import Any
+
+import reference
+import typer
+
+from kvd.version import VERSION
+
+DIRECTORY = Path(__file__).parents[2] / "man"
+_COMMON = {"store", "endpoint", "timeout", "json"}
+"""Options of nearly all commands, which a page describes once."""
+_NAMES = {
+    "kvctl": "share keys between the processes of this machine",
+    "kvd": "serve a key-value store from one JSON file",
+}
+_EXIT_CODES = {
+    "kvctl": [
+        (what, meaning) for what, meaning in re.findall(r"^\| (\d) \| (.+) \|$", reference._INTRODUCTION, re.MULTILINE)
+    ],
+    "kvd": [("0", "ended cleanly, by SIGTERM, SIGINT or kvctl stop"), ("1", "an error, which is on standard error")],
+}
+_ENVIRONMENT = {
+    "kvctl": [
+        ("KVD_STORE", "The store's name, where no option names one."),
+        ("KVD_ENDPOINT", "The daemon's endpoint, where no option names one or a store."),
+        ("KVD_AUTOSTART", "0: start no daemon in the background where none runs."),
+        ("NO_COLOR", "If it is not empty, nothing is coloured."),
+    ],
+    "kvd": [("KVD_…", "Any setting, in capitals: KVD_SYNC=interval is --sync interval.")],
+}
+_FILES = [
+    ("~/Documents/STORE.json", "The data file, where no setting names another. The default store is data_store."),
+    ("~/.config/kvd/config.toml", 'Settings, a line each: sync = "interval".'),
+    ("$XDG_RUNTIME_DIR/kvd/STORE.sock", "Where the daemon listens, where no setting names another endpoint."),
+    ("~/.local/state/kvd/log/STORE.log", "What a daemon says that kvctl or a program started."),
+]
+
+
+def roff(text: str) -> str:
+    """Return text as it stands in a page: nothing of it is a request or an escape."""
+    text = text.replace("\\", "\\(rs").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
+    text = text.replace("^", "\\(ha").replace("~", "\\(ti").replace('"', "\\(dq")
+    text = re.sub(r"[^\x00-\x7f]", lambda found: f"\\[u{ord(found[0]):04X}]", text)
+    return re.sub(r"^\.", r"\\&.", text, flags=re.MULTILINE)
+
+
+def page(app: Any, name: str) -> str:
+    """Return the page of a command line."""
+    command = typer.main.get_command(app)
+    below = list(reference.commands(command, name))[1:]
+    lines = [
+        f'.TH {name.upper()} 1 "" "kvd {VERSION}" "User Commands"',
+        ".SH NAME",
+        f"{name} \\- {_NAMES[name]}",
+        ".SH SYNOPSIS",
+        f".B {name}",
+        r"[\fIOPTIONS\fR] "
+        + (r"\fICOMMAND\fR [\fIARGUMENTS\fR]" if name == "kvctl" else r"[\fICOMMAND\fR [\fIARGUMENTS\fR]]"),
+        ".SH DESCRIPTION",
+        *_prose(command.help or "", between=".PP"),
+        ".SH OPTIONS",
+        *_options(command, skip=set()),
+    ]
+    if name == "kvctl":
+        lines += [".PP", "These are options of every command; --version stands before it.".replace("-", "\\-")]
+        lines += _options(dict(below)["kvctl status"], only=_COMMON)
+    lines.append(".SH COMMANDS")
+    purposes: dict[str, list[str]] = {}
+    for each in command.commands.values():  # in the order of the help
+        purposes.setdefault(_purpose(each), [])
+    for called, each in below:
+        top = called.split()[1]
+        purposes[_purpose(command.commands[top])] += _command(called, each)
+    for purpose, section in purposes.items():
+        lines += ([f".SS {roff(purpose)}"] if purpose else []) + section
+    for title, rows in (
+        ("EXIT STATUS", _EXIT_CODES[name]),
+        ("ENVIRONMENT", _ENVIRONMENT[name]),
+        ("FILES", _FILES),
+    ):
+        lines += [f".SH {roff(title)}", *_rows(rows)]
+    lines += [".SH SEE ALSO", *(f".BR {other} (1)" for other in _NAMES if other != name)]
+    return "\n".join(lines) + "\n"
+
+
+def _purpose(command: Any) -> str:
+    purpose = getattr(command, "rich_help_panel", None)
+    return purpose if isinstance(purpose, str) else ""
+
+
+def _command(called: str, command: Any) -> Iterator[str]:
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    placeholders = " ".join(map(reference._placeholder, arguments))
+    yield ".TP"
+    yield rf"\fB{roff(called)}\fR [\fIOPTIONS\fR] \fI{roff(placeholders)}\fR".replace(r" \fI\fR", "")
+    yield from _prose(command.help or "")
+    rows = [(p.metavar or p.name.upper(), p.help or "") for p in arguments]
+    options = list(_options(command, skip=_COMMON))
+    if rows or options:
+        yield ".RS"
+        yield from _rows(rows)
+        yield from options
+        yield ".RE"
+
+
+def _options(command: Any, skip: set[str] = frozenset(), only: set[str] | None = None) -> Iterator[str]:
+    options = [p for p in command.params if p.param_type_name == "option" and "completion" not in p.name]
+    chosen = [p for p in options if p.name not in skip and (only is None or p.name in only)]
+    return _rows([(" ".join([", ".join(p.opts), p.metavar or ""]).strip(), p.help or "") for p in chosen])
+
+
+def _rows(rows: list[tuple[str, str]]) -> Iterator[str]:
+    for what, meaning in rows:
+        yield ".TP"
+        yield rf"\fB{roff(what)}\fR"
+        yield roff(" ".join(meaning.split()))
+
+
+def _prose(text: str, between: str = ".IP") -> Iterator[str]:
+    """Yield paragraphs; an example is set as it is typed."""
+    for number, part in enumerate(cleandoc(text).replace("\b\n", "").split("\n\n")):
+        if number:
+            yield between
+        if part.startswith("Example: "):
+            yield "Example:"
+            yield ".EX"
+            yield roff(part.removeprefix("Example: "))
+            yield ".EE"
+        else:
+            yield roff(" ".join(part.split()))
+
+
+def pages() -> dict[Path, str]:
+    """Return all pages by their place."""
+    from kvclient.cli.app import app as kvctl
+    from kvd.__main__ import app as kvd
+
+    return {DIRECTORY / f"{name}.1": page(app, name) for app, name in ((kvctl, "kvctl"), (kvd, "kvd"))}
+
+
+if __name__ == "__main__":
+    DIRECTORY.mkdir(exist_ok=True)
+    for path, text in pages().items():
+        path.write_text(text)

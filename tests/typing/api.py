@@ -1,0 +1,66 @@
+"""The types that users see, as mypy sees them. Checked by mypy, and never run."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, assert_type
+
+from pydantic import BaseModel
+
+from kvclient import AsyncClient, Client, Entry, Event
+from kvclient.contract.records import EventKind, Owner
+
+
+class Model(BaseModel):
+    """A value with fields."""
+
+    name: str
+
+
+def blocking(store: Client) -> None:
+    """Every method of `Client`."""
+    assert_type(store.create("key1", 1, ttl=5, ephemeral=True), int)
+    assert_type(store.read("key1"), Any)
+    assert_type(store.read("key1", as_=Model), Model)
+    assert_type(store.read("key1", as_=list[int]), list[int])
+    assert_type(store.entry("key1"), Entry)
+    assert_type(store.entry("key1").owner, Owner | None)
+    assert_type(store.entry("key1").expires_at, float | None)
+    assert_type(store.put("key1", [1], 5.5, keep_ttl=True, if_revision=3, ephemeral=4711), int)
+    assert_type(store.update("key1", None, keep_ttl=True, if_revision=3, ephemeral=4711), int)
+    assert_type(store.delete("key1", if_revision=3), int)
+    assert_type(store.pop("key1", if_revision=3), Any)
+    assert_type(store.increment("key1", 2, initial=0.5, ttl=5), Any)
+    assert_type(store.exists("key1"), bool)
+    assert_type(store.count("key"), int)
+    assert_type(store.list("key", after="key1", limit=3), Iterator[str])
+    assert_type(store.entries("key", after="key1", limit=3, values=False), Iterator[Entry])
+    assert_type(store.read_many(["key1"]), dict[str, Any])
+    assert_type(store.delete_many({"key1"}), list[str])
+    assert_type(store.expire("key1", 5), int)
+    assert_type(store.persist("key1"), int)
+    assert_type(store.batch_create({"key1": 1}, 5), int)
+    assert_type(store.batch([{"op": "pop", "key": "key1"}]), list[dict[str, Any]])
+    assert_type(store.clear("key"), int)
+    with store.watch("key", after=3) as events:
+        for event in events:
+            assert_type(event, Event)
+            assert_type(event.kind, EventKind)
+    assert_type(store.stats(), dict[str, Any])
+    assert_type(store.status(), dict[str, Any])
+    assert_type(store.ping(), str | None)
+    assert_type(store.endpoint, str)
+    store.compact()
+    store.stop()
+
+
+async def asynchronous(store: AsyncClient) -> None:
+    """Methods of `AsyncClient`: those whose types are others than awaited ones of `Client`, and some that are not."""
+    assert_type(await store.create("key1", 1), int)
+    assert_type(await store.read("key1"), Any)
+    assert_type(await store.read("key1", as_=Model), Model)
+    assert_type(await store.entry("key1"), Entry)
+    assert_type(store.list("key"), AsyncIterator[str])
+    assert_type(store.entries("key"), AsyncIterator[Entry])
+    assert_type(await store.delete_many(["key1"]), list[str])
+    assert_type(await store.batch([]), list[dict[str, Any]])
+    async for event in await store.watch("key"):
+        assert_type(event, Event)
