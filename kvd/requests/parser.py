@@ -27,6 +27,8 @@ from kvd.requests.values import SMALL_BYTES, checked, compact, constant, has_odd
 LARGE_BYTES = 64 * 1024
 """Frames of more bytes are to be parsed in steps."""
 _STEP_BYTES = 256 * 1024
+_MEMBER_BYTES = 200
+"""What looking at a member of a batch costs, in bytes of a value that cost as much."""
 
 _quoted = re.compile(r"`([^`]*)`")
 _index = re.compile(r"`\$\[([0-9]+)\]")
@@ -112,7 +114,7 @@ class Parser:
             if len(found) > small:
                 found = checked(found, key, most, odd_numbers=odd)
             raw[key] = found
-            pending += len(found)
+            pending += len(found) + _MEMBER_BYTES
             if pending >= _STEP_BYTES:
                 pending = 0
                 yield
@@ -135,7 +137,7 @@ class Parser:
             except DataStoreError as error:
                 error.index = index
                 raise
-            pending += len(member.value)
+            pending += len(member.value) + _MEMBER_BYTES
             if pending >= _STEP_BYTES:
                 pending = 0
                 yield
