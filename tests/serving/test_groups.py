@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kvclient import DataStoreError, StoreCorruptError
+from kvclient import DataStoreError, StoreCorruptError, StoreFullError
 from kvd.backend.file.backend import FileBackend
 from kvd.backend.file.engine import file
 from kvd.backend.file.engine.file import JsonFile
@@ -131,6 +131,22 @@ class TestRepetitions:
 
 
 class TestFullDisk:
+    def test_a_stop_waits_for_nothing_that_the_disk_does_not_take(self, loop, monkeypatch):
+        """What waits for a clear that cannot be written down is refused, and the daemon ends."""
+        loop.send(create_all({f"k{number:05}": b"1" for number in range(3000)}))
+        loop.send(request("clear"))
+
+        def refuse(_staged):
+            raise StoreFullError("The disk is full.")
+
+        monkeypatch.setattr(loop.engine, "write", refuse)
+        peers = loop.ask(request("clear"), request("count", prefix="k0"))
+        for _ in range(20):
+            loop.work(stopping=True)
+
+        assert not loop.backend.unfinished
+        assert ["StoreFullError"] * 2 == [peer.replies[0]["error"] for peer in peers]
+
     def test_removals_are_carried_out_though_what_is_beside_them_does_not_fit(self, loop, fill_disk):
         """The group that does not fit on the disk is tried again without what only adds to it."""
         loop.send(create("key1", 1), create("key2", 2))
