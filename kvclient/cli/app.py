@@ -20,6 +20,7 @@ from kvclient.cli.commands import (
     expire,
     increment,
     list,  # noqa: A004  # a command's name
+    lock,
     ping,
     pop,
     put,
@@ -56,7 +57,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
         "expire": expire.run,
     },
     "Keys": {"exists": exists.run, "count": count.run, "list": list.run, "clear": clear.run},
-    "Events": {"watch": watch.run},
+    "Events": {"watch": watch.run, "lock": lock.run},
     "Data": {"batch": batch.run, "batch-create": batch_create.run},
     "Daemon": {
         "status": status.run,

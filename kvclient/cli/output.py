@@ -26,7 +26,7 @@ _EXIT_CODES: list[tuple[int, tuple[type[DataStoreError], ...]]] = [
     (6, (errors.DaemonUnavailableError, errors.RequestTimeoutError)),
 ]
 
-as_json = "--json" in sys.argv
+as_json = "--json" in sys.argv[: sys.argv.index("--") if "--" in sys.argv else None]
 """Whether errors are for a program too; known before the command line is parsed, because that may fail."""
 
 

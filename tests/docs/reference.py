@@ -23,7 +23,7 @@ of writing) are shown as JSON escapes.
 | 1 | any other error |
 | 2 | usage, invalid JSON, invalid key, value or TTL |
 | 3 | KeyNotFoundError |
-| 4 | KeyExistsError, RevisionMismatchError |
+| 4 | KeyExistsError, RevisionMismatchError; `lock`: held by somebody else |
 | 5 | a limit: KeyTooLongError, ValueTooLargeError, BatchTooLargeError, StoreFullError |
 | 6 | no daemon could be reached, or no answer in time |
 """
