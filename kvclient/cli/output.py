@@ -7,6 +7,7 @@ from typing import Any
 from kvclient.cli import unheard
 from kvclient.contract import errors
 from kvclient.contract.errors import DataStoreError
+from kvclient.screen.colour import painted_json
 from kvclient.screen.console import complain
 from kvclient.screen.text import text_for
 
@@ -52,4 +53,5 @@ def show(value: Any) -> None:
     if sys.stdout is None:
         raise DataStoreError("The output cannot be written: standard output is closed.")
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    print(text_for(sys.stdout, json.dumps(value, ensure_ascii=plain, indent=2 if sys.stdout.isatty() else None)))
+    text = text_for(sys.stdout, json.dumps(value, ensure_ascii=plain, indent=2 if sys.stdout.isatty() else None))
+    print(painted_json(sys.stdout, text))
