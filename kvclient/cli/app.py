@@ -29,6 +29,7 @@ from kvclient.cli.commands import (
     stats,
     status,
     stop,
+    stores,
     update,
     watch,
 )
@@ -62,6 +63,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
     "Events": {"watch": watch.run, "lock": lock.run},
     "Data": {"batch": batch.run, "batch-create": batch_create.run},
     "Daemon": {
+        "stores": stores.run,
         "status": status.run,
         "stats": stats.run,
         "ping": ping.run,
