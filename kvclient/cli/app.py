@@ -13,6 +13,7 @@ from kvclient.cli.commands import (
     bench,
     clear,
     compact,
+    completion,
     count,
     create,
     delete,
@@ -39,6 +40,7 @@ from kvclient.screen.help import CONTEXT, Group
 app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
+    add_completion=False,  # Typer's takes longer than a person waits for a Tab
     context_settings=CONTEXT,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -70,6 +72,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
         "compact": compact.run,
         "stop": stop.run,
         "bench": bench.run,
+        "completion": completion.run,
     },
 }
 """Every command by its purpose, in the order of the help."""
@@ -84,7 +87,15 @@ app.add_typer(service, name="service", rich_help_panel="Daemon")
 
 
 @app.callback(invoke_without_command=True)
-def _main(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    install_completion: Annotated[
+        bool, typer.Option("--install-completion", help="Install completion for this shell, and say what was done.")
+    ] = False,
+) -> None:
     if version:
         print(f"kvctl {installed_version('kvd-store')}")
+        raise typer.Exit
+    if install_completion:
+        completion.install_for_current_shell()
         raise typer.Exit

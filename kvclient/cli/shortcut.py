@@ -4,6 +4,8 @@ from collections.abc import Callable
 from functools import partial
 
 _SEPARATOR = "--"
+COMPLETE = "_complete"
+"""What completion scripts call: `kvctl _complete keys WORD LINE…`."""
 
 
 def of(arguments: list[str]) -> Callable[[], int] | None:
@@ -15,6 +17,10 @@ def of(arguments: list[str]) -> Callable[[], int] | None:
         return partial(reading.run, Options(), arguments[1:])
     if len(arguments) > 3 and arguments[0] == "lock" and _SEPARATOR in arguments:
         return _lock(arguments[1:])
+    if len(arguments) > 2 and arguments[0] == COMPLETE:
+        from kvclient.cli.completion import words
+
+        return partial(words.run, arguments[1], arguments[2], arguments[3:])
     return None
 
 

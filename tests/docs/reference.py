@@ -40,7 +40,7 @@ def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
 def section(name: str, command: Any) -> str:
     """Return what the reference says of one command. (The help's layout is another in each version of Typer.)"""
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    options = [p for p in command.params if p.param_type_name == "option" and "completion" not in p.name]
+    options = [p for p in command.params if p.param_type_name == "option"]
     usage = " ".join([name, *(["[OPTIONS]"] if options else []), *map(_placeholder, arguments)])
     parts = [f"## {name}", f"`{usage}`", *cleandoc(command.help or "").split("\n\n")]
     rows = [(p.metavar or p.name.upper(), p.help) for p in arguments]
