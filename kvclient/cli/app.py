@@ -35,7 +35,7 @@ from kvclient.cli.commands import (
     watch,
 )
 from kvclient.cli.service.app import app as service
-from kvclient.screen.help import CONTEXT, Group
+from kvclient.screen.help import CONTEXT, Command, Group
 
 app = typer.Typer(
     cls=Group,
@@ -82,7 +82,7 @@ _WITH_NEGATIVE_NUMBERS = {"create", "put", "update", "increment", "expire"}
 for purpose, commands in _COMMANDS.items():
     for name, run in commands.items():
         settings = NEGATIVE_NUMBERS if name in _WITH_NEGATIVE_NUMBERS else {}
-        app.command(name, context_settings=settings, rich_help_panel=purpose)(command(run))
+        app.command(name, cls=Command, context_settings=settings, rich_help_panel=purpose)(command(run))
 app.add_typer(service, name="service", rich_help_panel="Daemon")
 
 

@@ -29,7 +29,7 @@ def run(options: Options, name: str, command: Sequence[str], *, wait: float | No
         holders = lock.holders()
         waited = f" Waited {wait:g} s." if wait else ""
         who = f"is held by {_named(holders)}" if holders else "was held by others until just now"
-        raise KeyExistsError(f"Lock {name!r} {who}.{waited} Wait longer with --wait SECONDS.", [f"lock:{name}"])
+        raise KeyExistsError(f"Lock {name!r} {who}.{waited} Wait longer with --wait SECONDS.")
     return _become(command, lock.revision)
 
 
@@ -55,8 +55,7 @@ def _tell(name: str, holders: list[Holder], wait: float | None) -> None:
     """Tell a person what the command waits for. Raises `KeyExistsError` if it is itself."""
     if any(holder.pid == os.getpid() for holder in holders):
         raise KeyExistsError(
-            f"Lock {name!r} is held by this process already (pid {os.getpid()}), which would wait for itself.",
-            [f"lock:{name}"],
+            f"Lock {name!r} is held by this process already (pid {os.getpid()}), which would wait for itself."
         )
     if wait != 0 and sys.stderr.isatty():
         complain(f"kvctl: Waiting for lock {name!r}, held by {_named(holders)}.")

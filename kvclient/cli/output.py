@@ -4,7 +4,7 @@ import json
 import sys
 from typing import Any
 
-from kvclient.cli import unheard
+from kvclient.cli import advice, unheard
 from kvclient.contract import errors
 from kvclient.contract.errors import DataStoreError
 from kvclient.screen.colour import painted_json
@@ -45,6 +45,8 @@ def report(error: DataStoreError) -> int:
         complain(f"kvctl: {' '.join(line.strip() for line in error.message.splitlines())}")
         for told in unheard.about(error):
             complain(f"kvctl: {told}")
+        if advice.wanted() and (next_step := advice.about(error)):
+            complain(f"       {next_step}")
     return exit_code(error)
 
 

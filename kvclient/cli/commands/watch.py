@@ -41,7 +41,7 @@ def run(
     KVD_EVENT_KEY and KVD_EVENT_REVISION in its environment. If it fails, that is told and the watch goes on; with
     --once its exit code is that of kvctl.
 
-    Example: kvctl watch job: --once --after 0
+    Example: kvctl watch job: --once --exec 'jq .key'
     """
     with options.client().watch(prefix, after=after) as events:
         for event in events:
