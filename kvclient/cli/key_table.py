@@ -77,4 +77,5 @@ def _cells(row: Iterable[str], widths: list[int], styles: Iterable[str]) -> Iter
     for text, width, style in zip(row, widths, styles, strict=True):
         if width:
             cell = padded(text, width)
-            yield painted(sys.stdout, cell, style) if style else cell
+            bare = cell.rstrip()
+            yield (painted(sys.stdout, bare, style) if style else bare) + cell[len(bare) :]

@@ -28,6 +28,32 @@ of writing) are shown as JSON escapes.
 | 6 | no daemon could be reached, or no answer in time |
 """
 
+SCREENS = """\
+## What you see
+
+On a terminal, tables are as wide as it is, and keys, values and messages have colour unless `NO_COLOR` is set.
+
+```
+$ kvctl list
+KEY                            VALUE             REVISION  LIFETIME           OWNER
+job:1                          {"state": "wait…  1         expires in 4m 12s
+key1                           {"name": "value…  2
+lock:nightly#5c0d1f6f0a4e1b7d  {"command": "sl…  3                            pid 4711 sleep
+$ kvctl read key1
+{
+  "name": "value1"
+}
+$ kvctl read kye1
+kvctl: Key 'kye1' does not exist, or has expired.
+       Did you mean key1?
+$ kvctl lock nightly --wait 0 -- ./backup.sh
+kvctl: Lock 'nightly' is held by pid 4711 (sleep 1000). Wait longer with --wait SECONDS.
+$ kvctl watch --after 0 --once
+22:08:40  created   job:1                     {"state": "waiting"}
+```
+"""
+"""Compared with the real ones by tests/kvctl/test_screens.py."""
+
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
     """Yield the name of a command and the command, and the same of all below it."""
@@ -62,7 +88,7 @@ def reference() -> str:
     from kvclient.cli.app import app as kvctl
     from kvd.__main__ import app as kvd
 
-    parts = [_INTRODUCTION]
+    parts = [_INTRODUCTION, SCREENS]
     for app, name in ((kvctl, "kvctl"), (kvd, "kvd")):
         parts += [section(*found) for found in commands(typer.main.get_command(app), name)]
     return "\n".join(parts)
