@@ -35,10 +35,10 @@ On a terminal, tables are as wide as it is, and keys, values and messages have c
 
 ```
 $ kvctl list
-KEY                            VALUE             REVISION  LIFETIME           OWNER
-job:1                          {"state": "wait…  1         expires in 4m 12s
-key1                           {"name": "value…  2
-lock:nightly#5c0d1f6f0a4e1b7d  {"command": "sl…  3                            pid 4711 sleep
+KEY                            VALUE                    REVISION  LIFETIME           OWNER
+job:1                          {"state": "waiting"}     1         expires in 4m 12s
+key1                           {"name": "value1"}       2
+lock:nightly#dd0c65296453c5c8  {"command": "sleep 100…  3                            pid 4711 sleep
 $ kvctl read key1
 {
   "name": "value1"

@@ -50,10 +50,10 @@ def without_chance(screen):
 
 @pytest.mark.usefixtures("store")
 def test_documented_screens(daemon, directory):
-    """At 84 columns, but for pids, times and how far a value is cut."""
+    """At 100 columns, but for pids, times and how far a value is cut."""
     for command, screen in SCREENS.items():
         _, *arguments = shlex.split(command)
-        terminal = Terminal(directory, *arguments, columns=84, KVD_ENDPOINT=daemon.endpoint)
+        terminal = Terminal(directory, *arguments, columns=100, KVD_ENDPOINT=daemon.endpoint)
         seen = without_colour(terminal.end(EXIT_CODES.get(command, 0)))
 
         assert without_chance(screen) == without_chance(seen), command
