@@ -31,6 +31,7 @@ from kvclient.cli.commands import (
     stats,
     status,
     stop,
+    top,
     update,
     watch,
 )
@@ -72,6 +73,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
     "Daemon": {
         "status": status.run,
         "stats": stats.run,
+        "top": top.run,
         "ping": ping.run,
         "compact": compact.run,
         "stop": stop.run,

@@ -61,6 +61,12 @@ class Watch(Iterator[Event]):
             self._watching.take(self._ask(self._watching.next()))
         raise StopIteration
 
+    def told(self) -> list[Event]:
+        """Return the events that are here, without waiting for more. They do not come again."""
+        events = list(self._watching.events)
+        self._watching.events.clear()
+        return events
+
     def close(self) -> None:
         """End the iteration. A `next` that waits in another thread ends with its poll, half a minute later at most."""
         self._closed = True
