@@ -71,11 +71,13 @@ class Top(App[None]):
     #state, #happened { text-wrap: nowrap; text-overflow: ellipsis; }
     #filter { height: 1; border: none; padding: 0; }
     """
+    # With priority a key counts at once. Else it goes round by the widget that has the focus, and of what is typed fast
+    # behind it the first letters would go there, too.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "quit", "Quit"),
         Binding("ctrl+c", "quit", show=False, priority=True),
-        Binding("slash", "filter", "Filter keys", key_display="/"),
-        Binding("escape", "leave", "Back to the keys"),
+        Binding("slash", "filter", "Filter keys", key_display="/", priority=True),
+        Binding("escape,enter", "leave", "Back to the keys", key_display="esc", priority=True),
     ]
 
     def __init__(self, client: Client) -> None:
@@ -258,14 +260,15 @@ class Top(App[None]):
 
     # What can be typed.
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
+        """Tell whether a key means its action now: in the filter / is a letter, and outside there is nothing to leave."""
+        typing = self.screen.focused is not None and self.screen.focused.id == "filter"
+        return {"filter": not typing, "leave": typing}.get(action, True)
+
     def action_filter(self) -> None:
-        """Go to the filter. (`focus()` would do it later, and lose the letters that are typed meanwhile.)"""
+        """Go to the filter, at once: `focus()` would do it later."""
         self.screen.set_focus(self.query_one("#filter", Input))
 
     def action_leave(self) -> None:
         """Go back to the keys."""
-        self.screen.set_focus(self._keys)
-
-    def on_input_submitted(self) -> None:
-        """Go to the keys that were filtered."""
         self.screen.set_focus(self._keys)
