@@ -261,7 +261,7 @@ class Top(App[None]):
     # What can be typed.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002
-        """Tell whether a key means its action now: in the filter / is a letter, and outside there is nothing to leave."""
+        """Tell whether a key means its action now: in the filter / is a letter, and outside nothing is to be left."""
         typing = self.screen.focused is not None and self.screen.focused.id == "filter"
         return {"filter": not typing, "leave": typing}.get(action, True)
 
