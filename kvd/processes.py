@@ -71,14 +71,16 @@ def process_named_by(asker: Owner, pid: int) -> Owner:
     return named_process(pid, asker.uid)
 
 
-def peer_process(connection: socket.socket, accepted: float) -> Owner:
+def peer_process(credentials: tuple[int, int, int] | None, accepted: float) -> Owner:
     """Return the process that opened a connection, which was accepted at `accepted`, in clock ticks since the boot.
+
+    `credentials` are what `peer_credentials` returned then; the connection itself may be closed.
 
     Raises `InvalidValueError` where the kernel cannot tell: over TCP, and across pid namespaces.
     """
-    if connection.family != socket.AF_UNIX:
+    if credentials is None:
         raise InvalidValueError("An ephemeral key needs a Unix socket: over TCP the kernel cannot tell who asks.")
-    pid, uid, _ = peer_credentials(connection)
+    pid, uid, _ = credentials
     if pid == 0:
         raise InvalidValueError(
             "An ephemeral key needs a process that the daemon can see; this one is in another pid namespace."
@@ -90,8 +92,10 @@ def peer_process(connection: socket.socket, accepted: float) -> Owner:
     return Owner(pid, start, boot(), uid)
 
 
-def peer_credentials(connection: socket.socket) -> tuple[int, int, int]:
-    """Return pid, uid and gid of whoever opened a connection over a Unix socket; unix(7), SO_PEERCRED."""
+def peer_credentials(connection: socket.socket) -> tuple[int, int, int] | None:
+    """Return pid, uid and gid of who opened a connection over a Unix socket (unix(7), SO_PEERCRED); None over TCP."""
+    if connection.family != socket.AF_UNIX:
+        return None
     found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, gid = struct.unpack("3i", found)
     return pid, uid, gid

@@ -65,11 +65,11 @@ class Settings(BaseSettings):
     )
     max_key_length: Count = Field(256, description="Characters that a key may have.")
     max_value_bytes: Count = Field(1 << 20, description="Bytes that a value may have as compact UTF-8 JSON.")
-    max_file_bytes: int = Field(1 << 30, ge=4096, description="Bytes that the data file never exceeds.")
-    max_batch: Count = Field(10_000, description="Operations that one batch may have.")
     max_request_bytes: Count = Field(
         16 << 20, description="Bytes of one request; never less than one value of the largest size needs."
     )
+    max_file_bytes: int = Field(1 << 30, ge=4096, description="Bytes that the data file never exceeds.")
+    max_batch: Count = Field(10_000, description="Operations that one batch may have.")
     max_watchers: Count = Field(10_000, description="Watches that may wait at a time.")
     compact_share: float = Field(
         0.5, gt=0, le=1, description="The file is compacted when so much of it is superseded, deleted or expired …"

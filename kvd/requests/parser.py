@@ -27,8 +27,11 @@ from kvd.requests.values import SMALL_BYTES, checked, compact, constant, has_odd
 LARGE_BYTES = 64 * 1024
 """Frames of more bytes are to be parsed in steps."""
 _STEP_BYTES = 256 * 1024
+_MEMBER_BYTES = 200
+"""What looking at a member of a batch costs, in bytes of a value that cost as much."""
 
 _quoted = re.compile(r"`([^`]*)`")
+_index = re.compile(r"`\$\[([0-9]+)\]")
 _place = re.compile(r"^(.*) - at `\$\.?(.*)`$", re.DOTALL)
 
 Steps = Generator[None, None, Any]
@@ -111,7 +114,7 @@ class Parser:
             if len(found) > small:
                 found = checked(found, key, most, odd_numbers=odd)
             raw[key] = found
-            pending += len(found)
+            pending += len(found) + _MEMBER_BYTES
             if pending >= _STEP_BYTES:
                 pending = 0
                 yield
@@ -134,7 +137,7 @@ class Parser:
             except DataStoreError as error:
                 error.index = index
                 raise
-            pending += len(member.value)
+            pending += len(member.value) + _MEMBER_BYTES
             if pending >= _STEP_BYTES:
                 pending = 0
                 yield
@@ -165,10 +168,14 @@ def _array_or_object(raw: Any, opening: bytes, field: str) -> bytes:
 
 
 def _decoded(text: bytes, decode: Any, field: str) -> Any:
+    count = 0
     try:
-        yield from chunks(text, decode)
+        for part in chunks(text, decode):
+            count += len(part)
+            yield part
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), field) from None
+        message = _index.sub(lambda found: f"`$[{int(found[1]) + count}]", str(error))  # it counts from the piece on
+        raise _invalid(message, field) from None
     except msgspec.DecodeError as error:
         raise RequestError(f"This is no request (field {field!r}): {error}.") from None
     except RecursionError:

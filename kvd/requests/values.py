@@ -16,9 +16,10 @@ _ALIKE = bytes(
     ord("0") if 0x30 <= byte <= 0x39 else ord("e") if byte in b"eE" else byte if byte == ord("+") else ord(" ")
     for byte in range(256)
 )
-_FEWEST_DIGITS = 309
+_FEWEST_DIGITS = 309 - 99
+"""With an exponent of two digits, a number of so many may be too large."""
 _MANY_DIGITS = b"0" * _FEWEST_DIGITS
-_floats = re.compile(rb"[0-9]+(?:\.[0-9]+)?[eE]\+?[0-9]{3,}|(?<![0-9])[0-9]{309,}\.[0-9]+").findall
+_floats = re.compile(rb"(?<![0-9])[0-9]++(?:\.[0-9]++(?:[eE][-+]?[0-9]++)?|[eE][-+]?[0-9]++)").findall
 _endless = re.compile(rb"(?<![0-9])[0-9]{4301}").search
 _read_floats = msgspec.json.Decoder(list[float]).decode
 _strings = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"')
@@ -59,12 +60,13 @@ def checked(text: bytes, key: str, max_bytes: int, *, odd_numbers: bool) -> byte
     size = len(text)
     if size > max_bytes:
         check_value_size(size - _ESCAPE_SAVES * text.count(b"\\u"), key, max_bytes)
-        text = encode_value(json.loads(text), key)
-        check_value_size(len(text), key, max_bytes)
     if odd_numbers:
         _check_numbers(_outside_strings(text), key)
     if size > SMALL_BYTES and text.count(b"[") + text.count(b"{") > MAX_NESTING:
         _check_depth(_outside_strings(text), key)
+    if size > max_bytes:  # json can read it, as it was found fit for that
+        text = encode_value(json.loads(text), key)
+        check_value_size(len(text), key, max_bytes)
     return text
 
 

@@ -69,7 +69,8 @@ class Connection:
         """Bytes that the peer has of what is for large requests; see `Connections.admit`."""
         self.progress_at = 0.0
         """When something of a request came last, on the monotonic clock; 0.0: no request has begun."""
-        self._accepted = ticks_since_boot()
+        # Now, as the request of a peer that has hung up is carried out all the same.
+        self._accepted, self._credentials = ticks_since_boot(), peer_credentials(peer)
         self._send_more()
 
     @property
@@ -144,7 +145,7 @@ class Connection:
 
     def owner(self, ephemeral: bool | int) -> Owner:  # the field of the request
         """Return the process to bind a key to; see `kvd.backend.asking.Asker`."""
-        asker = peer_process(self._socket, self._accepted)
+        asker = peer_process(self._credentials, self._accepted)
         return asker if ephemeral is True else process_named_by(asker, int(ephemeral))
 
     def reply(self, body: bytes) -> None:

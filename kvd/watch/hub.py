@@ -227,8 +227,11 @@ class Hub:
         assert self._ring is not None
         if revision >= self._ring.since:
             self._answer_or_park(watch)
-        else:  # it has dropped what came meanwhile
-            self._read_history(watch)
+            return
+        try:
+            self._read_history(watch)  # the ring has dropped what came meanwhile
+        except DataStoreError as error:  # and a compaction has taken it
+            watch.asker.refuse(error)
 
     # For the loop.
 
@@ -252,10 +255,12 @@ class Hub:
         return max(0.0, self._deadlines[0][0] - now) if self._deadlines else _IDLE_SECONDS
 
     def close(self) -> None:
-        """Answer all that wait with what there is: nothing."""
+        """Answer all that wait with nothing, and the revision to ask on from."""
         for watch in list(self._parked.values()):
             self._unpark(watch)
             self._answer(watch, [], self._source.revision)
+        for reading in list(self._reading.values()):
+            self._answer(reading.watch, [], reading.watch.after)
         self._reading.clear()
 
 

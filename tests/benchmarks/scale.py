@@ -61,6 +61,7 @@ def write_file(path: Path, records: int, value_bytes: int, expires_at: float = N
     snapshot.finish({})
     snapshot.close_object()
     snapshot.publish(path)
+    snapshot.leave()  # it holds the lock
 
 
 def run_alone(program: str, path: Path) -> tuple[float, float]:

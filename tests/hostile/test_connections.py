@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 import zmq
-from kvd.server.worker import Wakeup
 
 from kvd.server import connections
 from kvd.server.connections import Connections
+from kvd.worker import Wakeup
 from processes import wait_until
 
 

@@ -1,6 +1,7 @@
 """A process that owns keys: it sends what it is told on standard input, over one connection, until it is killed.
 
-A line is a request, or `{"do": …}`: `close` the connection, have a `thread` or a forked `child` send a request.
+A line is a request, or `{"do": …}`: `close` the connection, `send` a request and
+do not wait for the reply, have a `thread` or a forked `child` send a request.
 """
 
 import json
@@ -20,6 +21,9 @@ def main() -> None:
         match request.pop("do", None):
             case None:
                 reply = line.ask(request)
+            case "send":
+                line.send(request)
+                reply = {}
             case "close":
                 line.close()
                 reply = {}

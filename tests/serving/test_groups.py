@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from kvclient import DataStoreError, StoreCorruptError
+from kvclient import DataStoreError, StoreCorruptError, StoreFullError
 from kvd.backend.file.backend import FileBackend
 from kvd.backend.file.engine import file
 from kvd.backend.file.engine.file import JsonFile
@@ -131,6 +131,22 @@ class TestRepetitions:
 
 
 class TestFullDisk:
+    def test_a_stop_waits_for_nothing_that_the_disk_does_not_take(self, loop, monkeypatch):
+        """What waits for a clear that cannot be written down is refused, and the daemon ends."""
+        loop.send(create_all({f"k{number:05}": b"1" for number in range(3000)}))
+        loop.send(request("clear"))
+
+        def refuse(_staged):
+            raise StoreFullError("The disk is full.")
+
+        monkeypatch.setattr(loop.engine, "write", refuse)
+        peers = loop.ask(request("clear"), request("count", prefix="k0"))
+        for _ in range(20):
+            loop.work(stopping=True)
+
+        assert not loop.backend.unfinished
+        assert ["StoreFullError"] * 2 == [peer.replies[0]["error"] for peer in peers]
+
     def test_removals_are_carried_out_though_what_is_beside_them_does_not_fit(self, loop, fill_disk):
         """The group that does not fit on the disk is tried again without what only adds to it."""
         loop.send(create("key1", 1), create("key2", 2))
@@ -209,16 +225,15 @@ class TestChores:
         assert 1 == len(loop.store.keys)
 
     def test_large_clear_is_written_down_without_a_pause(self, loop):
-        """Portion by portion, with requests carried out in between, and a count is answered behind the last."""
+        """Portion by portion, with requests carried out in between; a count is right all the while."""
         loop.send(*(create_all({f"k{part}.{n}": b"1" for n in range(1000)}) for part in range(5)))
         (cleared,) = loop.send(request("clear"))
         assert 5000 == cleared["deleted"]
-        (count,) = loop.ask(request("count"))
         assert loop.send(create("new", 1))[0]["ok"]
-        assert [] == count.replies
+        (count,) = loop.ask(request("count"))
         loop.work_off()
 
-        assert [{"ok": True, "count": 1}] == count.replies
+        assert [{"ok": True, "count": 1}] == count.replies == loop.send(request("count"))
         assert 1 == len(loop.engine)
 
     def test_keys_of_all_processes_that_ended_go_at_once(self, loop):

@@ -68,14 +68,18 @@ class TestManyKeys:
         assert [] == opened.ask("read_many", keys=["k00000", "k04999"])["entries"]
         assert {"exists": False, "ok": True} == opened.ask("exists", key="k00001")
 
-    def test_counts_wait_until_it_is_written_down(self, opened):
-        """Steps of the count go on while there is something to write down, and the count is exact then."""
+    def test_counts_are_exact_while_it_is_written_down(self, opened):
+        """Also those of longer prefixes, which wait until that is done."""
         fill(opened)
         opened.ask("clear", prefix="k")
         opened.do(create("k00007", 1), create("z", 1))
 
-        assert not opened.keys.counts_at_once("")
+        assert opened.keys.counts_at_once("")
+        assert 2 == opened.ask("count")["count"]
+        assert 1 == opened.ask("count", prefix="k")["count"]
+        assert not opened.keys.counts_at_once("k0000")
         opened.settle()
+        assert 1 == opened.ask("count", prefix="k0000")["count"]
         assert 2 == opened.ask("count")["count"]
         assert 1 == opened.ask("count", prefix="k")["count"]
         assert {"k00007": 1, "z": 1} == as_others_read(opened.path)

@@ -3,21 +3,20 @@
 import time
 from pathlib import Path
 
-from kvd.server.upkeep import Upkeep
-
 from kvd.__main__ import main
+from kvd.backend.file.backend import FileBackend
 
-step = Upkeep.step
+work = FileBackend.work
 
 
-def hang(upkeep, **arguments):
+def hang(backend, **arguments):
     sign = Path.home() / "Documents/hang"
     if sign.exists():
         sign.unlink()
         while True:
             time.sleep(0.1)
-    step(upkeep, **arguments)
+    return work(backend, **arguments)
 
 
-Upkeep.step = hang
+FileBackend.work = hang
 main()

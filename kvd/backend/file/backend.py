@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from kvclient.contract.errors import DataStoreError, KeyNotFoundError
+from kvclient.contract.errors import DataStoreError, KeyNotFoundError, StoreFullError
 from kvclient.contract.operations import OPERATIONS
 from kvd.backend.asking import Asker
 from kvd.backend.feed import Source
@@ -163,9 +163,24 @@ class FileBackend:
             upkeep.step(committing=committer.group is not None)  # behind the commit, or while the disk is at it
         if self._health.failure is not None:
             raise self._health.failure
+        if not stopping:
+            return self._timeout(self._chores.queue())
+        if not committer.queue and not self._later:
+            return self._timeout(None)
         # What is to be answered before the end may wait for a chore.
-        idle = stopping and not committer.queue and not self._later
-        return self._timeout(None if idle else self._chores.queue())
+        chores_in = self._chores.queue()
+        if self._chores.stuck and committer.group is None:
+            self._refuse_what_waits()
+        return self._timeout(chores_in)
+
+    def _refuse_what_waits(self) -> None:
+        """At the end, and where the disk is full: refuse what waits until something is written that cannot be."""
+        error = StoreFullError(
+            "kvd is stopping, and this waits for what the full disk does not take. Nothing was changed."
+        )
+        self._committer.refuse_all(error)
+        while self._later:
+            self._later.popleft()[1].refuse(error)
 
     def _go_on_reading(self) -> None:
         for _ in range(len(self._later)):

@@ -24,6 +24,11 @@ class Chores:
         self._committer = committer
         self._retry_at = 0.0  # on the monotonic clock: the other one may be set back
 
+    @property
+    def stuck(self) -> bool:
+        """Whether the last chore found no room, and the next is a moment away."""
+        return time.monotonic() < self._retry_at
+
     def queue(self) -> float | None:
         """Queue what is due, and return in how many seconds something will be; None if nothing is known to be."""
         keys, committer = self._store.keys, self._committer

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from kvclient.contract.errors import DataStoreError, StoreFullError
 from kvd.backend.asking import Asker
-from kvd.backend.file.health import Health
+from kvd.backend.file.health import Health, out_of_memory
 from kvd.backend.file.store.committed import Committed
 from kvd.backend.file.store.operations import FREES
 from kvd.backend.file.store.outcomes import Result
@@ -88,7 +88,13 @@ class Committer:
         if not self.queue:
             return None
         self.needs_room = False
-        group = self._store.decide(self._next())
+        wanted = self._next()
+        try:
+            group = self._store.decide(wanted)
+        except MemoryError:
+            log.warning("there is no memory for a group of %d changes", len(wanted))
+            self._refuse(self._take(len(wanted)), out_of_memory())
+            return None
         if not group.results:
             self.needs_room = group.waits_for_room
             return None

@@ -38,11 +38,13 @@ class FileEvents:
 
     def _follow(self, committed: Committed) -> None:
         if self._told is not None:
-            self._told([self._event(change, committed.time) for change in committed.changes])
+            at = round(committed.time, 3)  # as the file tells it
+            self._told([self._event(change, at) for change in committed.changes])
 
     def _event(self, change: Change, time: float) -> Event:
         key, old, new = change
-        previous = None if old is None else old.value if isinstance(old, Put) else self._engine.read(old)
+        # The value of what a compaction dropped while nobody watched was not kept.
+        previous = None if old is None else (old.value or None) if isinstance(old, Put) else self._engine.read(old)
         if isinstance(new, Put):
             return Event("created" if old is None else "updated", key, new.value, previous, new.revision, time)
         return Event(new.kind, key, None, previous, new.revision, time)

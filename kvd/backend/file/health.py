@@ -54,5 +54,14 @@ class Health:
                 return DataStoreError(f"{error} Whether this operation was carried out is uncertain.")
             case DataStoreError():
                 return error
+            case MemoryError():
+                return out_of_memory()
             case _:
                 raise error
+
+
+def out_of_memory() -> DataStoreError:
+    """Return what those are told for whose request there is no memory."""
+    return DataStoreError(
+        "There is not enough memory for this request. Nothing was changed; send less at a time, or give kvd more."
+    )

@@ -5,11 +5,10 @@ Invariants kept here:
 - `_end` is where the next commit goes; from there to the closing brace at `_size - 2` the file is spaces: at least one,
   from the first commit on that is written to an open file.
 - A failed write leaves the file as it was before, or makes the engine refuse all further writes.
-- No byte is ever written at or behind `max_file_bytes`.
+- No byte is ever written at or behind `max_file_bytes`; see `_limit` for a file that has more bytes already.
 """
 
 import errno
-import json
 import logging
 import os
 import time
@@ -19,11 +18,9 @@ from pathlib import Path
 
 from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreFullError
 from kvd.backend.asking import Owner
-from kvd.backend.file.engine.check import examine
 from kvd.backend.file.engine.compaction import Move
-from kvd.backend.file.engine.conversion import aside, convert, plain_entries
 from kvd.backend.file.engine.cost import close_cost, cost_of_reply, rough_cost
-from kvd.backend.file.engine.filesystem import look_around, resolve
+from kvd.backend.file.engine.filesystem import resolve
 from kvd.backend.file.engine.format import (
     CLOSING,
     HEADER,
@@ -32,12 +29,10 @@ from kvd.backend.file.engine.format import (
     SNAPSHOT_MARKER_BYTES,
     VALUE_AFTER,
     VALUE_BEFORE,
-    VERSION,
     Encoded,
     encode_commit,
 )
 from kvd.backend.file.engine.history import history
-from kvd.backend.file.engine.index import Index
 from kvd.backend.file.engine.interface import (
     NEVER,
     Clear,
@@ -51,12 +46,11 @@ from kvd.backend.file.engine.interface import (
     Put,
     Removal,
 )
-from kvd.backend.file.engine.load import Progress, load
+from kvd.backend.file.engine.load import Progress
+from kvd.backend.file.engine.opening import open_file
 from kvd.backend.file.engine.outcomes import affordable
-from kvd.backend.file.engine.possession import refuse_other_names, take
-from kvd.backend.file.engine.repair import rewrite
-from kvd.backend.file.engine.scan import is_ours
-from kvd.backend.file.engine.snapshot import GROUP_BYTES, Snapshot, close_at, pwrite_all, pwrite_spread
+from kvd.backend.file.engine.rescue import rescue
+from kvd.backend.file.engine.snapshot import GROUP_BYTES, close_at, pwrite_all, pwrite_spread
 from kvd.backend.file.engine.watch import Watch
 from kvd.lock import Lock, is_at
 
@@ -120,26 +114,10 @@ class JsonFile:
 
     def _open(self) -> None:
         assert self._lock is not None
-        self._fd = take(self.path, self._temporary, self._lock)
-        look_around(self._fd, self.path)
-        self._progress(0, os.fstat(self._fd).st_size)
-        if not is_ours(self._fd, self.path):
-            self._convert()
-        refuse_other_names(self._fd, self.path)
-        self._index = Index()
-        try:
-            loaded = load(self._fd, self.path, self._index, self._progress)
-        except StoreCorruptError:
-            if not self._take_over_edits():
-                raise
-            self._index = Index()
-            loaded = load(self._fd, self.path, self._index, self._progress)
-        if os.pread(self._fd, len(HEADER), 0) != HEADER:  # version 1 reads no commit of this version
-            pwrite_all(self._fd, HEADER, 0)
-            log.info("brought %s to format %d", self.path, VERSION)
-        os.fdatasync(self._fd)  # what a killed process had written may be in the page cache only
+        opened = open_file(self.path, self._temporary, self._lock, self._max_file_bytes, self._progress)
+        self._fd, self._index, loaded = opened
         self._size = os.fstat(self._fd).st_size
-        self._end = loaded.end
+        self._end = self._tidy_bytes = loaded.end
         self.revision = loaded.revision
         self.outcomes = loaded.outcomes
         self.clears = loaded.clears
@@ -155,31 +133,6 @@ class JsonFile:
         self._unapplied: tuple[Encoded, int] | None = None
         """A commit that is being written, or was and is not applied yet, and the size of the file before it."""
         self._carried_bytes = 0
-
-    def _convert(self) -> None:
-        with open(self._fd, "rb", closefd=False) as file:
-            entries = plain_entries(file.read(), self.path)
-        kept, fd = convert(self.path, entries, self._temporary, self._max_file_bytes)
-        os.close(self._fd)
-        self._fd = fd
-        log.warning("converted %s, a plain JSON file of %d keys; the original is %s", self.path, len(entries), kept)
-
-    def _take_over_edits(self) -> bool:
-        """Take over what somebody changed in the file, if it is valid JSON still, and tell whether it is."""
-        report = examine(self._fd, self.path)
-        if not report.edited:
-            return False
-        kept, fd = rewrite(self._fd, self.path, report, self._max_file_bytes)
-        os.close(self._fd)
-        self._fd = fd
-        log.warning(
-            "%s was changed from outside while no daemon had it open (if not by you, by the disk): %s. "
-            "All of it is taken over; the original is %s",
-            self.path,
-            report.changed(),
-            kept,
-        )
-        return True
 
     def __len__(self) -> int:
         return len(self._index)
@@ -262,13 +215,26 @@ class JsonFile:
 
     def room(self, *, removing: bool) -> int:
         reserve = 0 if removing else self._reserve
-        return self._max_file_bytes - len(OPEN_END) - self._end - MARKER_BYTES - reserve
+        return self._limit(removing=removing) - len(OPEN_END) - self._end - MARKER_BYTES - reserve
+
+    def _limit(self, *, removing: bool) -> int:
+        """Return how many bytes the file may have.
+
+        Removals from one that was too large when it was opened or compacted, because the limit was lowered since, may
+        make it larger until it is compacted again.
+        """
+        if removing and self._tidy_bytes > self._max_file_bytes:
+            return self._tidy_bytes + self._reserve
+        return self._max_file_bytes
 
     # Commits.
 
     def stage(self, commit: Commit) -> Encoded:
         synced = self._durable_revision if self._durable_revision < self.revision else None
-        limit = self._max_file_bytes - len(OPEN_END)
+        removing = self._tidy_bytes > self._max_file_bytes and all(
+            isinstance(change, Removal) for _, change in commit.changes
+        )
+        limit = self._limit(removing=removing) - len(OPEN_END)
         timed = commit.time != NEVER
         encoded = encode_commit(commit, self._end, synced=synced, timed=timed)
         if encoded.offset + len(encoded.data) > limit:
@@ -309,7 +275,7 @@ class JsonFile:
         needed = stop + len(OPEN_END)
         extent = max(_LEAST_EXTENT_BYTES, min(self._size, _USUAL_EXTENT_BYTES), self._size // 8)
         extent = min(extent, _MOST_EXTENT_BYTES)
-        wanted = min(max(needed, self._size + extent), self._max_file_bytes)
+        wanted = max(needed, min(self._size + extent, self._max_file_bytes))
         brace = self._size - len(CLOSING)
         for size in (wanted, needed):
             try:
@@ -394,7 +360,7 @@ class JsonFile:
         if self._move is not None:
             return
         # A file may have more bytes than a limit that was lowered since.
-        new_base = self._base + max(self._size, self._max_file_bytes)
+        new_base = self._base + max(self._size, self._limit(removing=True))
         self._temporary.unlink(missing_ok=True)
         carried = affordable(outcomes, self._max_file_bytes // _OUTCOMES_SHARE)
         clears = self.clears
@@ -426,7 +392,7 @@ class JsonFile:
             raise
         self._previous = (self._fd, self._base)
         self._fd, self._base = move.snapshot.fd, new_base
-        self._end = move.snapshot.end
+        self._end = self._tidy_bytes = move.snapshot.end
         self._size = self._end + len(CLOSING)
         self._unapplied = None
         self._carried_bytes = move.carried_bytes
@@ -457,30 +423,7 @@ class JsonFile:
             raise
 
     def rescue(self, alive: Callable[[], None]) -> str:
-        target = aside(self.path, "rescued")
-        snapshot = Snapshot(target, self.revision)
-        lost = 0
-        try:
-            for key in self._index.keys():  # noqa: SIM118  # a copy
-                alive()
-                entry = self._index.find(key)
-                assert entry is not None
-                try:
-                    value = self.read(entry)
-                    json.loads(value)
-                except (DataStoreError, ValueError, RecursionError):
-                    lost += 1
-                else:
-                    snapshot.add(key, Put(value, entry.revision, entry.expires_at, self._index.owner(key)))
-            snapshot.finish({}, self.clears)
-            snapshot.close_object()
-            snapshot.publish(target)
-        except BaseException:
-            snapshot.discard()
-            raise
-        os.close(snapshot.fd)
-        log.error("saved %d keys to %s (%d could no longer be read)", len(self._index) - lost, target, lost)
-        return str(target)
+        return str(rescue(self.path, self.revision, self._index, self.clears, self.read, alive))
 
     def close(self) -> None:
         """Trim the file to its commits, make it durable and free the lock. Does nothing the second time."""

@@ -25,6 +25,8 @@ class Expiry:
         heapq.heapify(self._heap)
         self._live = len(self._heap)
         self._overdue: SortedDict[str, float] = SortedDict()
+        self._taken: SortedDict[str, float] = SortedDict()
+        """What a sweep removes that is not written yet."""
 
     def __len__(self) -> int:
         """Return the number of keys that expire some day."""
@@ -36,6 +38,7 @@ class Expiry:
             if old is not None and old.expires_at != NEVER:
                 self._live = max(0, self._live - 1)  # which one of the heap is stale now shows when it is due
                 self._overdue.pop(key, None)
+                self._taken.pop(key, None)
             if type(new) is Put and new.expires_at != NEVER:
                 heapq.heappush(self._heap, (new.expires_at, key))
                 self._live += 1
@@ -56,7 +59,7 @@ class Expiry:
             key, expires_at = self._overdue.popitem()
             if expires_at <= now:
                 return expires_at, key
-            heapq.heappush(self._heap, (expires_at, key))  # the clock was set back
+            heapq.heappush(self._heap, (expires_at, key))  # the clock was set back since
         if not self._heap or self._heap[0][0] > now:
             return None
         return heapq.heappop(self._heap)
@@ -65,14 +68,25 @@ class Expiry:
         """Return what `due` gave."""
         for entry in entries:
             heapq.heappush(self._heap, entry)
+            self._taken.pop(entry[1], None)
+
+    def note_taken(self, key: str, expires_at: float) -> None:
+        """Take note of an entry that `due` gave and whose removal is on its way, for `overdue`."""
+        self._taken[key] = expires_at
 
     def note_overdue(self, key: str, expires_at: float) -> None:
         """Take note of an entry that `due` gave and that is not stale, for `overdue`. It will be due again."""
         self._overdue[key] = expires_at
 
     def forget_overdue(self, key: str) -> None:
-        """Take note that a key is no longer there to be due."""
+        """Take note that a key needs no sweep any more, if it was noted as overdue or taken."""
         self._overdue.pop(key, None)
+        self._taken.pop(key, None)
+
+    def forget_overdue_from(self, first: str, end: str | None) -> None:
+        """Take note that the keys from `first` to before `end` (None: the last) need not be counted any more."""
+        for key in list(self._overdue.irange(first, end, inclusive=(True, False))):
+            heapq.heappush(self._heap, (self._overdue.pop(key), key))
 
     def next_unnoted(self, now: float) -> tuple[float, str] | None:
         """Do as `due`, without those that are noted as overdue."""
@@ -81,8 +95,8 @@ class Expiry:
         return heapq.heappop(self._heap)
 
     def overdue(self, first: str, end: str | None) -> int:
-        """Return how many keys from `first` to before `end` (None: the last) are noted as overdue."""
-        return between(self._overdue, first, end)
+        """Return how many keys from `first` to before `end` (None: the last) are noted as overdue, or taken."""
+        return between(self._overdue, first, end) + between(self._taken, first, end)
 
 
 def is_expired(state: Entry | Put, now: float) -> bool:

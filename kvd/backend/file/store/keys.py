@@ -12,7 +12,7 @@ from sortedcontainers import SortedDict
 
 from kvclient.contract.errors import DataStoreError, KeyNotFoundError
 from kvclient.contract.rules import check_key
-from kvd.backend.file.engine.interface import NEVER, Engine, Entry, Put, Removal
+from kvd.backend.file.engine.interface import NEVER, Clear, Engine, Entry, Put, Removal
 from kvd.backend.file.store.clears import Clears
 from kvd.backend.file.store.committed import Committed, Subscriber
 from kvd.backend.file.store.expiry import Expiry, is_expired
@@ -89,7 +89,7 @@ class Keys:
 
     def counts_at_once(self, prefix: str) -> bool:
         """Tell whether `count` is exact for a prefix; where it is not, go a step further towards that."""
-        if self.clears or not (prefix == "" or self.order.ready()):
+        if self.clears.left(prefix) is None or not (prefix == "" or self.order.ready()):
             return False
         now = self.clock()
         for _ in range(_NOTED_AT_ONCE):
@@ -98,7 +98,7 @@ class Keys:
                 return True
             expires_at, key = due
             entry = self.engine.find(key)
-            if entry is not None and entry.expires_at == expires_at:
+            if entry is not None and entry.expires_at == expires_at and not self.clears.covers(key, entry):
                 self.expiry.note_overdue(key, expires_at)
         return False
 
@@ -106,7 +106,12 @@ class Keys:
         """Return how many keys with a prefix exist now."""
         end = end_of(prefix)
         entries = self.order.count(prefix) if prefix else len(self.engine) + len(self._dropped)
-        return entries - self.expiry.overdue(prefix, end) - between(self._dropped, prefix, end)
+        return (
+            entries
+            - (self.clears.left(prefix) or 0)
+            - self.expiry.overdue(prefix, end)
+            - between(self._dropped, prefix, end)
+        )
 
     # What a compaction dropped: keys that had expired, and have no entry any more. It is told of in a commit behind it.
 
@@ -115,7 +120,8 @@ class Keys:
         for key, entry in dropped:
             value = self.engine.read(entry) if self.keeps_dropped_values else b""
             self._dropped[key] = Put(value, entry.revision, entry.expires_at)
-            self.expiry.forget_overdue(key)
+            self.expiry.forget_overdue(key)  # or it would be counted as gone twice
+            self.clears.forget(key, entry)
         dropped.clear()
 
     @property
@@ -145,6 +151,8 @@ class Keys:
         """Take over what a commit changed."""
         for subscriber in self._subscribers:
             subscriber(committed)
+        if self.clears:
+            self.clears.follow(committed)
         if committed.removes:
             self.removed.update(new.kind for _, _, new in committed.changes if isinstance(new, Removal))
         if committed.expires or self.expiry:
@@ -156,6 +164,12 @@ class Keys:
         if self._dropped:
             for key, _, _ in committed.changes:
                 self._dropped.pop(key, None)
+
+    def cleared(self, clear: Clear, later: int) -> None:
+        """Take over a clear of the commit that was followed last, which put `later` such keys behind it."""
+        prefix, end = clear.prefix, end_of(clear.prefix)
+        self.expiry.forget_overdue_from(prefix, end)
+        self.clears.add(clear, self.order.count(prefix) - between(self._dropped, prefix, end) - later)
 
     def has_expired(self, now: float) -> bool:
         """Tell whether a compaction would free an expired key."""

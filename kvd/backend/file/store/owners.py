@@ -7,6 +7,7 @@ again; with the start time and the boot it names one process for ever.
 import logging
 import os
 import select
+import time
 from collections.abc import Iterable
 
 from kvd.backend.asking import Owner
@@ -15,6 +16,9 @@ from kvd.backend.file.store.committed import Committed
 from kvd.processes import is_alive
 
 log = logging.getLogger(__name__)
+
+_LOOK_SECONDS = 0.5
+"""So often it is tried again to watch a process for which there was no descriptor."""
 
 
 class Owners:
@@ -29,6 +33,8 @@ class Owners:
         self._pidfds: dict[Owner, int] = {}
         self._watched: dict[int, Owner] = {}
         self._ended: dict[Owner, None] = {}
+        self._unwatched: dict[Owner, None] = {}
+        self._look_at = 0.0
         for key, owner in owned:
             self._add(key, owner)
 
@@ -59,6 +65,11 @@ class Owners:
             owner = self._watched[fd]
             self._unwatch(owner)
             self._ended[owner] = None
+        if self._unwatched and time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+            unwatched, self._unwatched = self._unwatched, {}
+            for owner in unwatched:
+                self._watch(owner)
         self._ended = {owner: None for owner in self._ended if owner in self._keys}
         return list(self._ended)
 
@@ -86,15 +97,23 @@ class Owners:
         except ProcessLookupError:
             self._ended[owner] = None
             return
-        if not is_alive(owner):  # looked at behind pidfd_open: the pid was used again before it, or not at all
-            os.close(pidfd)
-            self._ended[owner] = None
+        except OSError:  # no more descriptors, say
+            self._unwatched[owner] = None
             return
-        self._pidfds[owner] = pidfd
-        self._watched[pidfd] = owner
-        self._poll.register(pidfd, select.EPOLLIN)
+        # Looked at behind pidfd_open: the pid was used again before it, or not at all.
+        state = self._ended
+        try:
+            if is_alive(owner):
+                self._poll.register(pidfd, select.EPOLLIN)
+                self._pidfds[owner], self._watched[pidfd] = pidfd, owner
+                return
+        except OSError:
+            state = self._unwatched
+        os.close(pidfd)
+        state[owner] = None
 
     def _unwatch(self, owner: Owner) -> None:
+        self._unwatched.pop(owner, None)
         pidfd = self._pidfds.pop(owner, None)
         if pidfd is not None:
             del self._watched[pidfd]

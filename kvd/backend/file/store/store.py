@@ -167,8 +167,10 @@ class Store:
             committed = view.committed()
             self.engine.apply(group.staged)
             self.keys.follow(committed)
-        if view.clear is not None or view.reached is not None:
-            self.keys.clears.follow(view.clear, view.reached, view.cleared)  # it may have found nothing to write down
+        if view.reached is not None:  # it may have found nothing to write down
+            self.keys.clears.go_on(view.reached, done=view.cleared is not None)
+        if view.clear is not None:
+            self.keys.cleared(view.clear, view.put_behind(view.clear))
         for client, (number, result) in group.heard.items():
             self._outcomes.add(client, number, result)
         return committed

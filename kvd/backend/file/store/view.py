@@ -8,7 +8,7 @@ and takes them back if it is refused.
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from kvclient.contract.errors import KeyNotFoundError, RevisionMismatchError
+from kvclient.contract.errors import DataStoreError, KeyNotFoundError, RevisionMismatchError
 from kvclient.contract.rules import check_key, check_ttl
 from kvd.backend.asking import Asker, Owner
 from kvd.backend.file.engine.interface import NEVER, Clear, Entry, Put, Removal
@@ -153,7 +153,12 @@ class View:
         if ephemeral is False:
             return None
         assert self.asker is not None
-        return self.asker.owner(ephemeral)
+        try:
+            return self.asker.owner(ephemeral)
+        except OSError as error:  # no more descriptors, say
+            raise DataStoreError(
+                f"The process to bind the key to cannot be looked up for now: {error.strerror}. Try again later."
+            ) from None
 
     def put(self, key: str, value: bytes, expires_at: float, owner: Owner | None = None) -> None:
         """Give a key a new state, at a revision of its own."""
@@ -234,6 +239,13 @@ class View:
         self.clear = Clear(prefix, self.revision)
         return count
 
+    def put_behind(self, clear: Clear) -> int:
+        """Return how many keys that a clear of the group concerns were put after it."""
+        return sum(
+            type(latest) is Put and latest.revision > clear.revision and key.startswith(clear.prefix)
+            for key, latest in self._latest.items()
+        )
+
     def forget(self, most: int) -> None:
         """Tell of keys that a compaction dropped because they had expired. Nothing of that need be written."""
         for key in self._keys.dropped(most):
@@ -279,6 +291,8 @@ class View:
             entry = self._engine.find(key)
             if entry is not None and entry.expires_at == expires_at:
                 self.swept.append(due)
+                if not self._keys.clears.covers(key, entry):  # those are counted out already
+                    expiry.note_taken(key, expires_at)
                 if key not in self._latest:
                     self.bury(key)
                     removed += 1

@@ -50,7 +50,7 @@ def release(opened):
     """Do what the chores do."""
     wait_until(lambda: list(opened.keys.owners.ended()))
     for owner in list(opened.keys.owners.ended()):
-        opened.change(Release(owner))
+        opened.change(Release([owner]))
 
 
 class TestOwner:
@@ -136,7 +136,7 @@ class TestEnd:
         bind(opened, owner, "a", "b", "c")
         end(process)
         wait_until(lambda: list(opened.keys.owners.ended()))
-        opened.do(request("put", key="a", value=2), delete("b"), create("b", 2), Release(owner))
+        opened.do(request("put", key="a", value=2), delete("b"), create("b", 2), Release([owner]))
 
         assert {"a": 2, "b": 2} == opened.contents()
 
@@ -145,7 +145,7 @@ class TestEnd:
         bind(opened, owner, "a")
         end(process)
         wait_until(lambda: list(opened.keys.owners.ended()))
-        opened.store.fail(opened.decide(Release(owner)))
+        opened.store.fail(opened.decide(Release([owner])))
         release(opened)
 
         assert {} == opened.contents()
@@ -181,7 +181,7 @@ class TestRestart:
         with opened.reopened() as again:
             (ended,) = again.keys.owners.ended()
             assert isinstance(ended, Owner)
-            again.change(Release(ended))
+            again.change(Release([ended]))
             assert {"living": 1} == again.contents()
 
     def test_descriptors_are_freed(self, opened, owner):
