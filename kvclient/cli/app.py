@@ -35,6 +35,7 @@ from kvclient.cli.commands import (
     status,
     stop,
     stores,
+    top,
     update,
     watch,
 )
@@ -79,6 +80,7 @@ _COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
         "stores": stores.run,
         "status": status.run,
         "stats": stats.run,
+        "top": top.run,
         "ping": ping.run,
         "compact": compact.run,
         "stop": stop.run,

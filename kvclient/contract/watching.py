@@ -75,6 +75,12 @@ class Watch(Iterator[Event]):
                 break
         return self._watching.events.popleft() if self._watching.events else None
 
+    def told(self) -> list[Event]:
+        """Return the events that are here, without waiting for more. They do not come again."""
+        events = list(self._watching.events)
+        self._watching.events.clear()
+        return events
+
     def close(self) -> None:
         """End the iteration. A `next` that waits in another thread ends with its poll, half a minute later at most."""
         self._closed = True
