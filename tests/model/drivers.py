@@ -18,7 +18,6 @@ from kvd.backend.file.events import FileEvents
 from kvd.backend.file.store.operations import CHANGES, READS
 from kvd.backend.file.store.operations.upkeep import Forget, Sweep, WriteDown
 from kvd.backend.file.store.replies import changed
-from kvd.backend.file.store.store import Task
 from kvd.replies import refusal
 from kvd.requests.parser import Parser
 from kvd.watch.hub import Hub
@@ -86,8 +85,8 @@ class StoreDriver:
 
     def _change(self, waiting: list[tuple[Asked, Any]], *, upkeep: bool) -> None:
         while waiting:
-            tasks = [Task(None, chore) for chore in self._due(1)] if upkeep else []
-            group = self._store.decide([*tasks, *(Task(asker, request) for asker, request in waiting)])
+            tasks = [(None, chore) for chore in self._due(1)] if upkeep else []
+            group = self._store.decide([*tasks, *waiting])
             if group.results:
                 self._store.write(group)
                 self._store.finish(group)
@@ -119,18 +118,11 @@ class StoreDriver:
     def compact(self) -> None:
         self._opened.compact()
 
-    def tell_dropped(self) -> None:
-        """Tell what a compaction dropped, as is done right behind it."""
-        while self._store.keys.dropped(1):
-            self._opened.do(Forget(1000))
-
     def reopen(self) -> None:
-        self.tell_dropped()
         self._opened.close()
         self._open()
 
     def crash(self) -> None:
-        self.tell_dropped()
         self._opened.crash()
         self._open()
 

@@ -3,6 +3,7 @@
 import os
 import sys
 import tempfile
+from copy import deepcopy
 from pathlib import Path
 
 import hypothesis.strategies as st
@@ -136,7 +137,8 @@ class Machine(RuleBasedStateMachine):
             assert (wanted.keys, wanted.index) == (reply["keys"], reply.get("index"))
             return
         assert reply["ok"], (request, reply)
-        found = {name: value for name, value in reply.items() if name != "ok"}
+        found = deepcopy(reply)
+        del found["ok"]
         if request["op"] in CHANGES or request["op"] in ("batch", "batch_create", "delete_many", "clear"):
             self.model.settle(found.pop("revision"))
         if request["op"] == "clear":
@@ -220,8 +222,6 @@ class Machine(RuleBasedStateMachine):
     def compact(self):
         self.may_lack = True
         self.driver.compact()
-        if self.driver_class is not StoreDriver:
-            self.settle()  # it tells by itself what was dropped
 
     def ended(self):
         """Refusals, and successes that changed nothing, are not remembered across a restart."""
