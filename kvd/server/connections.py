@@ -86,7 +86,8 @@ class Connection:
     @property
     def pid(self) -> int:
         """The process that opened the connection; 0 where the kernel cannot tell, as over TCP."""
-        return peer_credentials(self._socket)[0] if self._socket.family == socket.AF_UNIX else 0
+        credentials = peer_credentials(self._socket)
+        return 0 if credentials is None else credentials[0]
 
     def receive(self) -> bytes | None:
         """Receive, and return the request if one is whole now. Raises `RequestError` for a message that is none.
