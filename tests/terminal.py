@@ -54,12 +54,16 @@ class Terminal:
         self.close()
         return self.text
 
+    def hang_up(self):
+        """What happens when somebody closes the window."""
+        os.close(self._ours)
+        self._ours = None
+
     def close(self):
+        self.process.kill()
+        self.process.wait()
         if self._ours is not None:
-            self.process.kill()
-            self.process.wait()
-            os.close(self._ours)
-            self._ours = None
+            self.hang_up()
 
     def _read(self, seconds):
         """Take what is printed within so many seconds, and return whether more may come."""

@@ -20,6 +20,7 @@ from kvclient.cli.top.source import Source, process_name
 from kvclient.cli.top.tables import event_line, value_text
 from kvclient.contract.records import Entry, Event
 from processes import KVCTL, environment, kvctl, wait_until
+from terminal import Terminal
 
 
 @pytest.fixture
@@ -282,6 +283,18 @@ def test_without_a_terminal_it_says_what_there_is(store, directory):
 
     assert (2, "") == (done.returncode, done.stdout)
     assert "kvctl stats --json" in done.stderr
+
+
+def test_it_ends_with_its_terminal(store, directory):
+    """A process outside the session of the terminal gets no SIGHUP when it goes."""
+    terminal = Terminal(directory, "top", "--endpoint", store.endpoint, columns=120, stdin=True)
+    try:
+        terminal.wait_for("operations")
+        terminal.hang_up()
+
+        terminal.process.wait(timeout=30)
+    finally:
+        terminal.close()
 
 
 def test_without_textual_it_says_what_to_install(store, directory):

@@ -1,5 +1,7 @@
 """The screen of `kvctl top`."""
 
+import os
+import select
 import threading
 from typing import ClassVar
 
@@ -85,6 +87,10 @@ class Top(App[None]):
         self._source = Source(client)
         self._endpoint = client.endpoint
         self._ended = threading.Event()
+        self._hang_up = select.poll()
+        """Tells that the terminal is gone. A process outside its session gets no SIGHUP, and would go on for nobody."""
+        if os.isatty(0):
+            self._hang_up.register(0, 0)
         self._revision = -1
         self._entries: list[Entry] = []
         self._looked_into: str | None = None
@@ -141,6 +147,8 @@ class Top(App[None]):
                 self._tell(self._lost, error)
             else:
                 self._tell(self._show, sample)
+            if self._hang_up.poll(0):
+                self._tell(self.exit)
             self._ended.wait(_SECONDS)
 
     def _tell(self, what: object, *arguments: object) -> None:
