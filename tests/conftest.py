@@ -26,6 +26,8 @@ def pytest_configure(config):
     And have Ctrl-C end what tests start, also where a shell runs pytest in the background: it has it ignore Ctrl-C, and
     all that it starts after it.
     """
+    # Tests start hundreds of processes, each of which would compile all that it imports.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.register_profile(
         "kvd",

@@ -1,8 +1,8 @@
 """The command `kvctl`.
 
 `commands` has a module for each command, and `app` puts them together. Both import Typer, which takes longer than all
-else that `kvctl read KEY` needs together; so that does without them. What takes time to import is imported in `main`,
-where Ctrl-C is no traceback.
+else that `kvctl read KEY` needs together; so what scripts do most goes without them. What takes time to import is
+imported in `main`, where Ctrl-C is no traceback.
 """
 
 import sys
@@ -19,12 +19,10 @@ def main() -> None:
 
 
 def _run(arguments: list[str]) -> None:
-    if len(arguments) == 2 and arguments[0] == "read" and not arguments[1].startswith("-"):
-        # What scripts do most, in two thirds of the time.
-        from kvclient.cli import reading
-        from kvclient.cli.options import Options
+    from kvclient.cli import shortcut
 
-        if code := reading.run(Options(), arguments[1:]):
+    if (command := shortcut.of(arguments)) is not None:
+        if code := command():
             sys.exit(code)
     else:
         from kvclient.cli.app import app

@@ -14,15 +14,18 @@ from kvclient.cli.commands import (
     bench,
     clear,
     compact,
+    completion,
     count,
     create,
     delete,
+    edit,
     exists,
     expire,
     export,
     import_,
     increment,
     list,  # noqa: A004  # a command's name
+    lock,
     ping,
     pop,
     put,
@@ -31,15 +34,18 @@ from kvclient.cli.commands import (
     stats,
     status,
     stop,
+    stores,
+    top,
     update,
     watch,
 )
 from kvclient.cli.service.app import app as service
-from kvclient.screen.help import CONTEXT, Group
+from kvclient.screen.help import CONTEXT, Command, Group
 
 app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
+    add_completion=False,  # Typer's takes longer than a person waits for a Tab
     context_settings=CONTEXT,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -54,13 +60,14 @@ _COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
         "read": read.run,
         "put": put.run,
         "update": update.run,
+        "edit": edit.run,
         "delete": delete.run,
         "pop": pop.run,
         "increment": increment.run,
         "expire": expire.run,
     },
     "Keys": {"exists": exists.run, "count": count.run, "list": list.run, "clear": clear.run},
-    "Events": {"watch": watch.run},
+    "Events": {"watch": watch.run, "lock": lock.run},
     "Data": {
         "batch": batch.run,
         "batch-create": batch_create.run,
@@ -70,12 +77,15 @@ _COMMANDS: dict[str, dict[str, Callable[..., int | None]]] = {
         "restore": restore.run,
     },
     "Daemon": {
+        "stores": stores.run,
         "status": status.run,
         "stats": stats.run,
+        "top": top.run,
         "ping": ping.run,
         "compact": compact.run,
         "stop": stop.run,
         "bench": bench.run,
+        "completion": completion.run,
     },
 }
 """Every command by its purpose, in the order of the help."""
@@ -85,12 +95,20 @@ _WITH_NEGATIVE_NUMBERS = {"create", "put", "update", "increment", "expire"}
 for purpose, commands in _COMMANDS.items():
     for name, run in commands.items():
         settings = NEGATIVE_NUMBERS if name in _WITH_NEGATIVE_NUMBERS else {}
-        app.command(name, context_settings=settings, rich_help_panel=purpose)(command(run))
+        app.command(name, cls=Command, context_settings=settings, rich_help_panel=purpose)(command(run))
 app.add_typer(service, name="service", rich_help_panel="Daemon")
 
 
 @app.callback(invoke_without_command=True)
-def _main(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+def _main(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+    install_completion: Annotated[
+        bool, typer.Option("--install-completion", help="Install completion for this shell, and say what was done.")
+    ] = False,
+) -> None:
     if version:
         print(f"kvctl {installed_version('kvd-store')}")
+        raise typer.Exit
+    if install_completion:
+        completion.install_for_current_shell()
         raise typer.Exit

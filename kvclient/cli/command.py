@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from kvclient.cli.advice import suggest
 from kvclient.cli.options import Options
 from kvclient.client.blocking import DEFAULT_TIMEOUT
+from kvclient.contract.errors import KeyNotFoundError
 
 
 class UsageError(typer.BadParameter):
@@ -67,15 +69,20 @@ def check_ttl_options(ttl: float | None, *, keep_ttl: bool) -> None:
 
 _COMMON = {
     "store": (
-        Annotated[str | None, typer.Option(help="The store's name.", show_default="data_store")],
+        Annotated[str | None, typer.Option(metavar="NAME", help="The store's name.", show_default="data_store")],
         None,
     ),
     "endpoint": (
-        Annotated[str | None, typer.Option(help="The daemon's endpoint, such as ipc:///run/user/1000/kvd/x.sock.")],
+        Annotated[
+            str | None,
+            typer.Option(metavar="URL", help="The daemon's endpoint, such as ipc:///run/user/1000/kvd/x.sock."),
+        ],
         None,
     ),
     "timeout": (
-        Annotated[float, typer.Option(min=0.001, callback=finite, help="Seconds to wait for an answer.")],
+        Annotated[
+            float, typer.Option(metavar="SECONDS", min=0.001, callback=finite, help="Seconds to wait for an answer.")
+        ],
         DEFAULT_TIMEOUT,
     ),
     "json": (
@@ -99,7 +106,12 @@ def command(run: Callable[..., int | None]) -> Callable[..., None]:
     @wraps(run)
     def wrapped(**given: Any) -> None:
         options = Options(*(given[name] for name in _COMMON))
-        if code := run(options, **{name: given[name] for name in own.parameters if name != "options"}):
+        try:
+            code = run(options, **{name: given[name] for name in own.parameters if name != "options"})
+        except KeyNotFoundError as error:
+            suggest(error, options)
+            raise
+        if code:
             raise typer.Exit(code)
 
     ordered = sorted(parameters.values(), key=lambda each: each.kind)

@@ -4,9 +4,10 @@ import json
 import sys
 from typing import Any
 
-from kvclient.cli import unheard
+from kvclient.cli import advice, unheard
 from kvclient.contract import errors
 from kvclient.contract.errors import DataStoreError
+from kvclient.screen.colour import painted_json
 from kvclient.screen.console import complain
 from kvclient.screen.text import text_for
 
@@ -27,7 +28,7 @@ _EXIT_CODES: list[tuple[int, tuple[type[DataStoreError], ...]]] = [
     (6, (errors.DaemonUnavailableError, errors.RequestTimeoutError)),
 ]
 
-as_json = "--json" in sys.argv
+as_json = "--json" in sys.argv[: sys.argv.index("--") if "--" in sys.argv else None]
 """Whether errors are for a program too; known before the command line is parsed, because that may fail."""
 
 
@@ -45,6 +46,8 @@ def report(error: DataStoreError) -> int:
         complain(f"kvctl: {' '.join(line.strip() for line in error.message.splitlines())}")
         for told in unheard.about(error):
             complain(f"kvctl: {told}")
+        if advice.wanted() and (next_step := advice.about(error)):
+            complain(f"       {next_step}")
     return exit_code(error)
 
 
@@ -53,4 +56,5 @@ def show(value: Any) -> None:
     if sys.stdout is None:
         raise DataStoreError("The output cannot be written: standard output is closed.")
     plain = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
-    print(text_for(sys.stdout, json.dumps(value, ensure_ascii=plain, indent=2 if sys.stdout.isatty() else None)))
+    text = text_for(sys.stdout, json.dumps(value, ensure_ascii=plain, indent=2 if sys.stdout.isatty() else None))
+    print(painted_json(sys.stdout, text))

@@ -7,13 +7,17 @@ from typing import Any
 from kvclient.cli.output import show
 from kvclient.contract.errors import DataStoreError
 from kvclient.contract.records import Entry, Event
+from kvclient.screen.text import text_for
 
 
-def show_line(line: str, *, at_once: bool = False) -> None:
-    """Print a line of data, `at_once` if who reads it may be waiting for it."""
+def show_line(line: str, *, at_once: bool = False, painted: bool = False) -> None:
+    """Print a line of data, `at_once` if who reads it may be waiting for it.
+
+    On a terminal it is escaped, unless it is `painted`: then its parts have been, before they got their colours.
+    """
     if sys.stdout is None:
         raise DataStoreError("The output cannot be written: standard output is closed.")
-    print(line, flush=at_once)
+    print(line if painted else text_for(sys.stdout, line), flush=at_once)
 
 
 def compact_json(value: Any) -> str:

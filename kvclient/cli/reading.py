@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
+from kvclient.cli.advice import suggest
 from kvclient.cli.options import Options
 from kvclient.cli.output import exit_code, report, show
 from kvclient.cli.printing import entry_fields, show_value
 from kvclient.client.blocking import Client
-from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestTimeoutError
+from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, KeyNotFoundError, RequestTimeoutError
 
 
 def run(options: Options, keys: Sequence[str], *, raw: bool = False, entry: bool = False) -> int:
@@ -19,6 +20,8 @@ def run(options: Options, keys: Sequence[str], *, raw: bool = False, entry: bool
         except (DaemonUnavailableError, RequestTimeoutError):
             raise
         except DataStoreError as error:
+            if isinstance(error, KeyNotFoundError):
+                suggest(error, options)
             status = status or exit_code(error)
             report(error)
     return status

@@ -17,6 +17,8 @@ from kvclient.contract.errors import (
 )
 
 _CLIENTS = {"KVD_STORE", "KVD_ENDPOINT", "KVD_AUTOSTART"}
+_TOLD = ("KVD_LOCK_", "KVD_EVENT_")
+"""What `kvctl lock` and `kvctl watch --exec` tell the commands that they run."""
 _LIMITS: dict[type[DataStoreError], str] = {
     KeyTooLongError: "max_key_length",
     ValueTooLargeError: "max_value_bytes",
@@ -30,7 +32,7 @@ def by(status: dict[str, Any]) -> Iterator[str]:
     """Yield a sentence for each variable that says something else than the daemon does whose `status` this is."""
     in_force = {**status.get("limits", {}), "sync": status["sync"], "file": status["file"]}
     for variable, value in sorted(os.environ.items()):
-        if not variable.startswith("KVD_") or variable in _CLIENTS or not value:
+        if not variable.startswith("KVD_") or variable.startswith(_TOLD) or variable in _CLIENTS or not value:
             continue
         name = variable.removeprefix("KVD_").lower()
         if name not in in_force:

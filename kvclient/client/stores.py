@@ -6,9 +6,10 @@ file the settings put elsewhere is seen while its daemon runs, or by its name.
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
-from kvclient.contract.endpoint import Target
-from kvclient.contract.errors import DaemonUnavailableError
+from kvclient.contract.endpoint import Target, default_endpoint, default_file, socket_path
+from kvclient.contract.errors import DaemonUnavailableError, DataStoreError
 from kvclient.contract.holder import running_holder
 from kvclient.contract.places import documents, socket_directory
 
@@ -16,6 +17,22 @@ _HEADER_BYTES = 64
 _HEADER = b'{"":{"'  # and `"kvd":` in the rest of the first line; see docs/data-file.md
 _SHOWN = 20
 """Names that a message has room for."""
+_ACCEPTS = 0x10000
+"""Flag of a listening socket in /proc/net/unix (__SO_ACCEPTCON)."""
+
+
+class Store(NamedTuple):
+    """A store that there is."""
+
+    name: str
+    endpoint: str
+    """Where its daemon is expected, or is."""
+    file: Path | None
+    """None if it is not where the settings of this user put it."""
+    pid: int | None
+    """Of the process that has the file open; None if there is none, or it cannot be seen."""
+    listening: bool
+    """Whether a daemon, or systemd in its place, listens on the endpoint."""
 
 
 def stores() -> list[str]:
@@ -23,6 +40,48 @@ def stores() -> list[str]:
     files = {path.stem for path in _listed(documents(), ".json") if _is_data_file(path)}
     sockets = {path.stem for path in _listed(socket_directory(), ".sock") if path.is_socket()}
     return sorted(files | sockets)
+
+
+def described() -> list[Store]:
+    """Return what can be seen of this user's stores without asking a daemon: where systemd listens, that starts one."""
+    current = Target()
+    names = set(stores())
+    if os.path.lexists(current.data_file()):
+        names.add(current.store)
+    listening = _listening()
+    return [_described(name, current, listening) for name in sorted(names) if _is_name(name)]
+
+
+def _described(name: str, current: Target, listening: set[str]) -> Store:
+    is_current = name == current.store
+    file = current.data_file() if is_current else default_file(name)
+    endpoint = current.endpoint if is_current else default_endpoint(name)
+    there = os.path.lexists(file)
+    holder = running_holder(file.resolve()) if there else None
+    if holder is not None and holder.endpoint is not None:
+        endpoint = holder.endpoint
+    path = socket_path(endpoint)
+    pid = None if holder is None else holder.pid
+    return Store(name, endpoint, file if there else None, pid, path is not None and str(path) in listening)
+
+
+def _is_name(name: str) -> bool:
+    try:
+        default_file(name)
+    except DataStoreError:  # what lies there cannot be a store's
+        return False
+    return True
+
+
+def _listening() -> set[str]:
+    """Return the paths of all Unix sockets on which somebody listens."""
+    try:
+        lines = Path("/proc/net/unix").read_bytes().decode("utf-8", "surrogateescape").splitlines()[1:]
+    except OSError:
+        return set()
+    # Such as "00000000e6f1a3c2: 00000002 00000000 00010000 0001 01 12345 /run/user/1000/kvd/work.sock".
+    rows = [line.split(maxsplit=7) for line in lines]
+    return {row[7] for row in rows if len(row) == 8 and int(row[3], 16) & _ACCEPTS}
 
 
 def is_missing(target: Target) -> bool:

@@ -1,5 +1,6 @@
 """Being told of changes: what a watch has told and what it asks for next, and the iterator over its events."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -31,9 +32,9 @@ class Watching:
         """Return the call that begins: it is answered at once, and from then on nothing is missed."""
         return calls.watch(self._prefix, self._after)
 
-    def next(self) -> Call[Told]:
-        """Return the call that waits for the next events."""
-        return calls.watch(self._prefix, self._after, wait=POLL_SECONDS)
+    def next(self, seconds: float = POLL_SECONDS) -> Call[Told]:
+        """Return the call that waits for the next events, so many seconds at most."""
+        return calls.watch(self._prefix, self._after, wait=min(seconds, POLL_SECONDS))
 
     def take(self, told: Told) -> None:
         """Note an answer."""
@@ -60,6 +61,25 @@ class Watch(Iterator[Event]):
                 return self._watching.events.popleft()
             self._watching.take(self._ask(self._watching.next()))
         raise StopIteration
+
+    def within(self, seconds: float) -> Event | None:
+        """Return the next event, or None if there is none within so many seconds. 0 looks at what is there already.
+
+        >>> events.within(5)
+        """
+        deadline = time.monotonic() + seconds
+        while not self._closed and not self._watching.events:
+            left = max(0.0, deadline - time.monotonic())
+            self._watching.take(self._ask(self._watching.next(left)))
+            if left <= 0:
+                break
+        return self._watching.events.popleft() if self._watching.events else None
+
+    def told(self) -> list[Event]:
+        """Return the events that are here, without waiting for more. They do not come again."""
+        events = list(self._watching.events)
+        self._watching.events.clear()
+        return events
 
     def close(self) -> None:
         """End the iteration. A `next` that waits in another thread ends with its poll, half a minute later at most."""

@@ -8,6 +8,7 @@ from io import TextIOWrapper
 from typing import TextIO
 
 from kvclient.contract.errors import DataStoreError
+from kvclient.screen.colour import painted
 from kvclient.screen.text import text_for
 
 INTERRUPTED = 130
@@ -47,8 +48,10 @@ def reporting(report: Callable[[DataStoreError], int], *, failed: int = 1) -> It
 
 def complain(line: str) -> None:
     """Print the line that tells why the command failed. If even that cannot be written, the exit code tells."""
+    name, colon, rest = text_for(sys.stderr, line).partition(": ")
+    said = painted(sys.stderr, name + colon, "failure") + rest if colon and name.isalnum() else name + colon + rest
     try:
-        print(text_for(sys.stderr, line), file=sys.stderr, flush=True)
+        print(said, file=sys.stderr, flush=True)
     except OSError:
         drop(sys.stderr)
 

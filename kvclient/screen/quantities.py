@@ -15,13 +15,13 @@ def bytes_text(count: int) -> str:
     return f"{size:.1f} GiB"
 
 
-def counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str, several: str | None = None) -> str:
     """Return a number of things.
 
-    >>> counted(1, "key"), counted(2, "key")
-    ('1 key', '2 keys')
+    >>> counted(1, "key"), counted(2, "key"), counted(0, "watch", "watches")
+    ('1 key', '2 keys', '0 watches')
     """
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    return f"{count} {noun}" if count == 1 else f"{count} {several or f'{noun}s'}"
 
 
 def duration(seconds: float) -> str:
@@ -36,3 +36,16 @@ def duration(seconds: float) -> str:
     if hours < 1:
         return f"{minutes} min"
     return f"{hours} h {minutes % 60} min" if days < 1 else f"{days} d {hours % 24} h"
+
+
+def remaining(seconds: float) -> str:
+    """Return a time that is left, in its two largest units.
+
+    >>> remaining(252.3), remaining(90000)
+    ('4m 12s', '1d 1h')
+    """
+    left = max(0, int(seconds))
+    for unit, size, below, smaller in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if left >= size:
+            return f"{left // size}{unit} {left % size // smaller}{below}"
+    return f"{left}s"

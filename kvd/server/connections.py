@@ -14,7 +14,7 @@ import select
 import socket
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from kvclient.contract.errors import BatchTooLargeError, DataStoreError, RequestError, ValueTooLargeError
 from kvclient.contract.zmtp import Conversation, MessageTooLargeError, ProtocolError
@@ -82,6 +82,12 @@ class Connection:
     def blocked(self) -> bool:
         """Whether the peer has not taken all that was sent."""
         return self._unsent is not None
+
+    @property
+    def pid(self) -> int:
+        """The process that opened the connection; 0 where the kernel cannot tell, as over TCP."""
+        credentials = peer_credentials(self._socket)
+        return 0 if credentials is None else credentials[0]
 
     def receive(self) -> bytes | None:
         """Receive, and return the request if one is whole now. Raises `RequestError` for a message that is none.
@@ -217,6 +223,10 @@ class Connections:
     def __len__(self) -> int:
         """Return the number of peers."""
         return len(self._connections)
+
+    def __iter__(self) -> Iterator[Connection]:
+        """Go through the peers."""
+        return iter(self._connections.values())
 
     def when_gone(self, callback: "Callable[[Connection], None]") -> None:
         """Have `callback` called with every connection that ends."""

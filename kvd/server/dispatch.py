@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _OUT_OF_MEMORY = DataStoreError(
     "The daemon has not enough memory for this request. Nothing was changed; send less at a time."
 )
+_MOST_PROCESSES = 100
 Handler = Callable[[Any, Connection, int], None]
 
 
@@ -118,7 +119,7 @@ class Dispatch:
         self._end()
 
     def _status(self, _request: Any, peer: Connection, _: int) -> None:
-        peer.reply(encode({"status": self.status()}))
+        peer.reply(encode({"status": self.status() | {"processes": self._processes()}}))
 
     def _stats(self, _request: Any, peer: Connection, _: int) -> None:
         peer.reply(encode({"stats": self.statistics()}))
@@ -139,6 +140,18 @@ class Dispatch:
             "watchers": len(self._hub),
             **{name: told for name, told in self._trouble().items() if told},
         }
+
+    def _processes(self) -> list[dict[str, int]]:
+        """Return which processes have connections, those with most of them first."""
+        connections, watching = Counter[int](), Counter[int]()
+        for peer in self._connections:
+            connections[peer.pid] += 1
+            watching[peer.pid] += self._hub.has(peer)
+        del connections[0]
+        return [
+            {"pid": pid, "connections": count, "watching": watching[pid]}
+            for pid, count in connections.most_common(_MOST_PROCESSES)
+        ]
 
     def _trouble(self) -> dict[str, Any]:
         refusing = self._backend.refusing

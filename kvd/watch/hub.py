@@ -77,6 +77,10 @@ class Hub:
         """Return how many watches wait."""
         return len(self._parked) + len(self._reading)
 
+    def has(self, asker: Asker) -> bool:
+        """Tell whether a peer's watch waits."""
+        return asker in self._parked or asker in self._reading
+
     def watch(self, request: Any, asker: Asker) -> None:
         """Answer a watch, or park it. Raises the errors of a watch that is refused."""
         revision = self._source.revision

@@ -217,3 +217,14 @@ def test_a_closed_watch_is_at_its_end():
     watch.close()
 
     assert [] == list(watch)
+
+
+def test_waiting_for_an_event_for_some_time(shared_daemon, key):
+    """`within` returns the next event, and None if there is none in time; nothing is missed."""
+    with Client(shared_daemon.endpoint) as store, store.watch(key) as events:
+        assert events.within(0) is None
+        assert events.within(0.01) is None
+        store.create(key, 1)
+        store.delete(key)
+        assert ["created", "deleted"] == [events.within(30).kind, events.within(0).kind]
+        assert events.within(0) is None

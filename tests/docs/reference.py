@@ -23,10 +23,36 @@ of writing) are shown as JSON escapes.
 | 1 | any other error |
 | 2 | usage, invalid JSON, invalid key, value or TTL |
 | 3 | KeyNotFoundError |
-| 4 | KeyExistsError, RevisionMismatchError |
+| 4 | KeyExistsError, RevisionMismatchError; `lock`: held by somebody else |
 | 5 | a limit: KeyTooLongError, ValueTooLargeError, BatchTooLargeError, StoreFullError, TooManyWatchersError |
 | 6 | no daemon could be reached, or no answer in time |
 """
+
+SCREENS = """\
+## What you see
+
+On a terminal, tables are as wide as it is, and keys, values and messages have colour unless `NO_COLOR` is set.
+
+```
+$ kvctl list
+KEY                            VALUE                    REVISION  LIFETIME           OWNER
+job:1                          {"state": "waiting"}     1         expires in 4m 12s
+key1                           {"name": "value1"}       2
+lock:nightly#dd0c65296453c5c8  {"command": "sleep 100…  3                            pid 4711 sleep
+$ kvctl read key1
+{
+  "name": "value1"
+}
+$ kvctl read kye1
+kvctl: Key 'kye1' does not exist, or has expired.
+       Did you mean key1?
+$ kvctl lock nightly --wait 0 -- ./backup.sh
+kvctl: Lock 'nightly' is held by pid 4711 (sleep 1000). Wait longer with --wait SECONDS.
+$ kvctl watch --after 0 --once
+22:08:40  created   job:1                     {"state": "waiting"}
+```
+"""
+"""Compared with the real ones by tests/kvctl/test_screens.py."""
 
 
 def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -40,7 +66,7 @@ def commands(command: Any, name: str) -> Iterator[tuple[str, Any]]:
 def section(name: str, command: Any) -> str:
     """Return what the reference says of one command. (The help's layout is another in each version of Typer.)"""
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    options = [p for p in command.params if p.param_type_name == "option" and "completion" not in p.name]
+    options = [p for p in command.params if p.param_type_name == "option"]
     usage = " ".join([name, *(["[OPTIONS]"] if options else []), *map(_placeholder, arguments)])
     parts = [f"## {name}", f"`{usage}`", *cleandoc(command.help or "").split("\n\n")]
     rows = [(p.metavar or p.name.upper(), p.help) for p in arguments]
@@ -66,7 +92,7 @@ def reference() -> str:
     from kvclient.cli.app import app as kvctl
     from kvd.__main__ import app as kvd
 
-    parts = [_INTRODUCTION]
+    parts = [_INTRODUCTION, SCREENS]
     for app, name in ((kvctl, "kvctl"), (kvd, "kvd")):
         parts += [section(*found) for found in commands(typer.main.get_command(app), name)]
     return "\n".join(parts)

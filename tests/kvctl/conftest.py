@@ -2,7 +2,9 @@
 
 import pytest
 
+from kvclient import Client
 from processes import kvctl
+from terminal import Terminal
 
 
 @pytest.fixture
@@ -15,3 +17,23 @@ def run(shared_daemon, directory):
         return done
 
     return run
+
+
+@pytest.fixture
+def open_terminal(shared_daemon, directory):
+    """Run kvctl on a terminal, with a daemon that other tests use too; it ends with the test."""
+    terminals = []
+
+    def open_terminal(*arguments, **options):
+        terminals.append(Terminal(directory, *arguments, **{"KVD_ENDPOINT": shared_daemon.endpoint, **options}))
+        return terminals[-1]
+
+    yield open_terminal
+    for terminal in terminals:
+        terminal.close()
+
+
+@pytest.fixture
+def shared_store(shared_daemon):
+    with Client(shared_daemon.endpoint) as store:
+        yield store

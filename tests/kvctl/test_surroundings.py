@@ -38,9 +38,9 @@ def launch(shared_daemon, directory):
 
 
 def on_a_terminal(launch, *arguments, code=0):
-    """Return what a command prints on a terminal."""
+    """Return what a command prints on a terminal, colour aside."""
     ours, its = pty.openpty()
-    process = launch(*arguments, stdout=its, stderr=its)
+    process = launch(*arguments, stdout=its, stderr=its, variables={"NO_COLOR": "1"})
     os.close(its)
     printed = b""
     try:

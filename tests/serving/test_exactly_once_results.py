@@ -9,6 +9,7 @@ from typing import Any, Self
 import pytest
 from broken import Front, Repeating
 from killing import work_through_kills
+
 from wire_line import WireLine
 
 PROCESSES = 6

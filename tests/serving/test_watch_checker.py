@@ -1,6 +1,7 @@
 """The checker of what watchers were told finds what is wrong, and only that."""
 
 import pytest
+
 from watch_checker import ANY, Change, Checker, Gap
 
 

@@ -8,11 +8,11 @@ import pytest
 from broken import Front
 from broken_watches import Doubling, Dropping, Misremembering, Reordering
 from killing import work_through_kills
-from watch_checker import Checker
 from watching import WRITERS, Watcher, write_or_watch
-from wire_line import WireLine
 
 from processes import wait_until
+from watch_checker import Checker
+from wire_line import WireLine
 
 WATCHERS = 2
 

@@ -62,7 +62,7 @@ def run(
     With --store or --endpoint, keys named bench-... are created in that store; each expires a minute after the time
     that --duration gives.
 
-    Example: kvctl bench --clients 16 --mix create=1,read=9
+    Example: kvctl bench --clients 4 --duration 2 --mix create=1,read=9
     """
     if sync is not None and (store is not None or endpoint is not None):
         raise typer.BadParameter("the daemon that --store or --endpoint names has its own", param_hint="'--sync'")

@@ -1,9 +1,10 @@
 """kvctl delete"""
 
+from kvclient.cli.advice import suggest
 from kvclient.cli.command import IfRevision, Keys, UsageError
 from kvclient.cli.options import Options
 from kvclient.cli.output import exit_code, report, show
-from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestTimeoutError
+from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, KeyNotFoundError, RequestTimeoutError
 
 
 def run(options: Options, keys: Keys, if_revision: IfRevision = None) -> int:
@@ -21,6 +22,8 @@ def run(options: Options, keys: Keys, if_revision: IfRevision = None) -> int:
         except (DaemonUnavailableError, RequestTimeoutError):
             raise
         except DataStoreError as error:
+            if isinstance(error, KeyNotFoundError):
+                suggest(error, options)
             report(error)
             status = status or exit_code(error)
         else:

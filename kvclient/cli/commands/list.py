@@ -1,5 +1,6 @@
 """kvctl list"""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -8,6 +9,7 @@ from kvclient.cli.command import Prefix
 from kvclient.cli.options import Options
 from kvclient.cli.printing import compact_json, entry_fields, show_line
 from kvclient.contract.records import Entry
+from kvclient.screen.console import complain
 
 
 def run(
@@ -17,11 +19,21 @@ def run(
     after: Annotated[str, typer.Option(metavar="KEY", help="Only keys behind this one.")] = "",
     values: Annotated[bool, typer.Option("--values", help="Print the values too, behind a tab.")] = False,
 ) -> None:
-    """Print keys in their order, one a line; with --json an object a line. Begins at once, however many there are.
+    """List keys in their order: on a terminal as a table, else one a line; with --json an object a line.
+
+    Begins at once and needs little memory, however many there are.
 
     Example: kvctl list job: --values
     """
-    for entry in options.client().entries(prefix, after=after, limit=limit, values=values):
+    table = not options.json and sys.stdout is not None and sys.stdout.isatty()
+    entries = options.client().entries(prefix, after=after, limit=limit, values=values or table)
+    if table:
+        from kvclient.cli.key_table import show_table
+
+        if not show_table(entries):
+            complain(f"No key begins with {prefix!r}." if prefix else "There are no keys.")
+        return
+    for entry in entries:
         show_line(compact_json(entry_fields(entry, value=values)) if options.json else _line(entry, values=values))
 
 

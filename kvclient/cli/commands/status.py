@@ -6,9 +6,13 @@ from typing import Any
 from kvclient.cli import unheard
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
+from kvclient.cli.printing import show_line
+from kvclient.screen.colour import painted
 from kvclient.screen.console import complain
-from kvclient.screen.quantities import bytes_text, duration
+from kvclient.screen.quantities import bytes_text, counted, duration
 from kvclient.screen.text import text_for
+
+_REFUSING = "REFUSING"
 
 
 def run(options: Options) -> int:
@@ -23,7 +27,8 @@ def run(options: Options) -> int:
         show(status)
     else:
         for name, text in _rows(status):
-            print(text_for(sys.stdout, f"{name:<10}{text}"))
+            label = painted(sys.stdout, f"{name:<10}", "failure" if name == _REFUSING else "cyan")
+            show_line(label + text_for(sys.stdout, text), painted=True)
     for told in unheard.by(status):
         complain(f"kvctl: {told}")
     return 1 if status.get("refusing") else 0
@@ -34,7 +39,7 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
     size = f"{bytes_text(status['file_bytes'])} of {bytes_text(status['max_file_bytes'])}"
     state = ", being compacted" if status["compacting"] else ""
     return [
-        *([("REFUSING", f"all writes: {status['refusing']}")] if status.get("refusing") else []),
+        *([(_REFUSING, f"all writes: {status['refusing']}")] if status.get("refusing") else []),
         ("daemon", f"pid {status['pid']}, up {duration(status['uptime'])}"),
         ("endpoint", status["endpoint"]),
         ("file", status["file"]),
@@ -42,10 +47,18 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("keys", f"{status['keys']:,}"),
         ("revision", f"{status['revision']:,}"),
         ("sync", status["sync"]),
+        ("backend", status["backend"]),
+        ("peers", f"{status['peers']:,}, {counted(status['watchers'], 'watch', 'watches')} waiting"),
+        *([("reads", _shared(status["shared_reads"]))] if "shared_reads" in status else []),
         *_limits(status.get("limits", {})),
         *_restart(status),
         ("versions", f"kvd {status['version']}, Python {status['python']}"),
     ]
+
+
+def _shared(state: Any) -> str:
+    """Return whether other processes read from shared memory: true, false, or why not."""
+    return {True: "shared with other processes", False: "over the socket"}.get(state, str(state))
 
 
 def _limits(limits: dict[str, int]) -> list[tuple[str, str]]:

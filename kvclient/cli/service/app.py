@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kvclient.cli.service import control, install, uninstall
-from kvclient.screen.help import Group
+from kvclient.screen.help import Command, Group
 
 app = typer.Typer(
     cls=Group,
@@ -18,7 +18,7 @@ Store = Annotated[str | None, typer.Option(help="The store's name.", show_defaul
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 
 
-@app.command("install")
+@app.command("install", cls=Command)
 def _install(store: Store = None, dry_run: DryRun = False) -> None:
     """Write the units for this installation, have systemd listen now and at each login.
 
@@ -27,7 +27,7 @@ def _install(store: Store = None, dry_run: DryRun = False) -> None:
     install.run(store, dry_run=dry_run)
 
 
-@app.command("uninstall")
+@app.command("uninstall", cls=Command)
 def _uninstall(store: Store = None, dry_run: DryRun = False) -> None:
     """Stop the service and remove its units. The data file stays.
 
@@ -36,7 +36,7 @@ def _uninstall(store: Store = None, dry_run: DryRun = False) -> None:
     uninstall.run(store, dry_run=dry_run)
 
 
-@app.command("start")
+@app.command("start", cls=Command)
 def _start(store: Store = None, dry_run: DryRun = False) -> None:
     """Start the service now, also after it failed too often to be started by itself.
 
@@ -45,7 +45,7 @@ def _start(store: Store = None, dry_run: DryRun = False) -> None:
     control.change("start", store, dry_run=dry_run)
 
 
-@app.command("stop")
+@app.command("stop", cls=Command)
 def _stop(store: Store = None, dry_run: DryRun = False) -> None:
     """Stop the service and its socket, until the next login or start.
 
@@ -54,7 +54,7 @@ def _stop(store: Store = None, dry_run: DryRun = False) -> None:
     control.change("stop", store, dry_run=dry_run)
 
 
-@app.command("restart")
+@app.command("restart", cls=Command)
 def _restart(store: Store = None, dry_run: DryRun = False) -> None:
     """Restart the daemon, after an upgrade say. Requests wait meanwhile and are answered.
 
@@ -63,7 +63,7 @@ def _restart(store: Store = None, dry_run: DryRun = False) -> None:
     control.change("restart", store, dry_run=dry_run)
 
 
-@app.command("status")
+@app.command("status", cls=Command)
 def _status(store: Store = None, dry_run: DryRun = False) -> None:
     """Show whether the service listens and runs, and its last log lines. Exit code 1 if it does neither.
 
@@ -72,7 +72,7 @@ def _status(store: Store = None, dry_run: DryRun = False) -> None:
     raise typer.Exit(control.status(store, dry_run=dry_run))
 
 
-@app.command("logs")
+@app.command("logs", cls=Command)
 def _logs(
     store: Store = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
@@ -86,7 +86,7 @@ def _logs(
     raise typer.Exit(control.logs(store, follow=follow, lines=lines, dry_run=dry_run))
 
 
-@app.command("enable")
+@app.command("enable", cls=Command)
 def _enable(store: Store = None, dry_run: DryRun = False) -> None:
     """Have systemd listen for the store from each login on.
 
@@ -95,7 +95,7 @@ def _enable(store: Store = None, dry_run: DryRun = False) -> None:
     control.change("enable", store, dry_run=dry_run)
 
 
-@app.command("disable")
+@app.command("disable", cls=Command)
 def _disable(store: Store = None, dry_run: DryRun = False) -> None:
     """Have systemd listen for the store no more after the next login.
 

@@ -19,6 +19,16 @@ class LimitFields(BaseModel):
     max_file_bytes: int
 
 
+class ProcessFields(BaseModel):
+    """A process that has connections, as the kernel tells of it (SO_PEERCRED)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    pid: int
+    connections: int
+    watching: Annotated[int, Field(description="How many of them wait for a change.")]
+
+
 class StatusFields(BaseModel):
     """What a daemon tells of itself."""
 
@@ -43,6 +53,10 @@ class StatusFields(BaseModel):
     limits: LimitFields
     peers: Annotated[int, Field(description="Connections.")]
     watchers: Annotated[int, Field(description="Watches that wait for a change.")]
+    processes: Annotated[
+        list[ProcessFields] | None,
+        Field(description="Who has connections over a Unix socket, those with most of them first, and 100 at most."),
+    ] = None
     restart_needed: Annotated[
         dict[str, Any] | None,
         Field(description="Settings that were changed after the daemon's start, with what a restart gives them."),

@@ -92,9 +92,15 @@ class Move:
                 self._note_copied(pending)
                 step_entries = step_bytes = 0
                 yield self._sync_if_due()
-        self._superseded = None
+        superseded, self._superseded = self._superseded, None
         snapshot.remember({})
         self._note_copied(pending)
+        # Where all was replaced meanwhile, these are as many objects as the index has: given back at once they take
+        # some tenths of a second.
+        while superseded:
+            for _ in range(min(len(superseded), 16 * _STEP_ENTRIES)):
+                superseded.popitem()
+            yield None
 
     def _at_start(self, key: str) -> tuple[Entry | None, Owner | None]:
         """Return what the key's entry was at the start."""
@@ -164,6 +170,9 @@ class Move:
             self._move(key, _NOT_COPIED, dropped)
             if position % (4 * _STEP_ENTRIES) == 0:
                 yield None
+        while self._keys:
+            del self._keys[-64 * _STEP_ENTRIES :]
+            yield None
 
     def _move(self, key: str, copied: int, dropped: list[tuple[str, Entry]]) -> None:
         entry = self._index.find(key)

@@ -1,4 +1,4 @@
-"""What the largest requests cost others: `python tests/benchmarks/large_requests.py [SECONDS [SHAPE…]]`.
+"""What the largest requests cost others: `python tests/benchmarks/large.py [SECONDS [SHAPE…]]`.
 
 Four peers send requests of one shape without pause while another client reads one key. Prints how long its reads take,
 and how much memory the daemon takes meanwhile and keeps afterwards.

@@ -1,0 +1,1 @@
+"""What processes do with a store together, each built on the operations of `Client` alone."""
