@@ -11,8 +11,8 @@ PING, DONE = b'{"op":"ping"}', b'{"ok":true}'
 
 
 def test_an_oversized_message_costs_its_sender_the_connection(start_daemon, unharmed, socket):
-    """A message that no valid request can be as large as is not even read; others are served."""
-    daemon = unharmed(start_daemon(max_value_bytes="1024", max_batch="10"))
+    """A message of more than max_request_bytes is not even read; others are served."""
+    daemon = unharmed(start_daemon(max_value_bytes="1024", max_request_bytes="100000"))
     other = socket(daemon)
     other.send(PING)
     assert DONE == other.recv()
@@ -117,7 +117,7 @@ def test_nonsense_behind_a_request(daemon, unharmed):
 
 def test_an_oversized_message_behind_requests(start_daemon, unharmed, socket):
     """A DEALER that is ahead of its replies and then sends too much is dropped like any other."""
-    daemon = unharmed(start_daemon(max_value_bytes="1024", max_batch="10"))
+    daemon = unharmed(start_daemon(max_value_bytes="1024", max_request_bytes="100000"))
     ahead = socket(daemon, zmq.DEALER)
     ahead.send_multipart([b"", PING])
     assert [b"", DONE] == ahead.recv_multipart()
