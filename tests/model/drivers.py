@@ -118,18 +118,11 @@ class StoreDriver:
     def compact(self) -> None:
         self._opened.compact()
 
-    def tell_dropped(self) -> None:
-        """Tell what a compaction dropped, as a daemon does right behind it."""
-        while self._store.keys.dropped(1):
-            self._opened.do(Forget(1000))
-
     def reopen(self) -> None:
-        self.tell_dropped()
         self._opened.close()
         self._open()
 
     def crash(self) -> None:
-        self.tell_dropped()
         self._opened.crash()
         self._open()
 

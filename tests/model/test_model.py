@@ -222,8 +222,6 @@ class Machine(RuleBasedStateMachine):
     def compact(self):
         self.may_lack = True
         self.driver.compact()
-        if self.driver_class is not StoreDriver:
-            self.settle()  # until it has told what was dropped
 
     def ended(self):
         """Refusals, and successes that changed nothing, are not remembered across a restart."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kvclient import InvalidTTLError, KeyExistsError, KeyNotFoundError
+from kvclient import InvalidTTLError, KeyExistsError, KeyNotFoundError, RevisionGoneError
 from kvd.backend.file.store.operations.upkeep import Forget, Sweep
 from stores import create, create_all, delete, request
 
@@ -221,6 +221,32 @@ class TestDroppedByACompaction:
         assert 11 == dropped.engine.revision
         assert dropped.engine.used_bytes - size < 200
         assert 0 == len(dropped.keys.expiry)
+
+    def test_what_was_not_told_by_the_end_is_no_history(self, dropped):
+        """A watcher that knows the last revision is told to begin anew; one that begins now misses nothing."""
+        known = dropped.engine.revision
+        with dropped.reopened() as again:
+            assert known + 1 == again.engine.revision == again.engine.history_from
+            with pytest.raises(RevisionGoneError):
+                list(again.engine.history(known))
+            again.create("later", 1)
+            assert ["later"] == [event.key for event in again.engine.history(known + 1) if event is not None]
+
+    def test_nor_is_what_a_second_compaction_finds_untold(self, dropped):
+        """What was dropped by the first is in no file any more."""
+        dropped.compact()
+        known = dropped.engine.revision
+        with dropped.reopened() as again, pytest.raises(RevisionGoneError):
+            list(again.engine.history(known))
+
+    def test_a_compaction_with_all_told_leaves_a_history_that_goes_on(self, dropped):
+        """Nothing is missing from it."""
+        dropped.settle()
+        dropped.compact()
+        known = dropped.engine.revision
+        with dropped.reopened() as again:
+            assert known == again.engine.revision
+            assert [] == [event for event in again.engine.history(known) if event is not None]
 
     @pytest.mark.parametrize("op", ["create", "put", "batch_create", "increment"])
     def test_one_that_is_created_anew_is_told_of_before(self, dropped, op):

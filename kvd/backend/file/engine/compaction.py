@@ -56,6 +56,8 @@ class Move:
         """Keys that commits have put since the start."""
         self._superseded: dict[str, tuple[Entry, Owner | None]] | None = {}
         """What commits have superseded of what was live at the start; None once all of that is copied."""
+        self.untold = False
+        """Whether keys are left out, or were, whose removal no commit tells."""
         self.carried_bytes = 0
         """Bytes of the new file that hold outcomes and clears."""
         self.snapshot = Snapshot(temporary, revision)
@@ -83,7 +85,9 @@ class Move:
         for position, key in enumerate(self._keys):
             self._copied.append(_NOT_COPIED)
             entry, owner = self._at_start(key)
-            if entry is not None and entry.expires_at > now:
+            if entry is not None and entry.expires_at <= now:
+                self.untold = True
+            elif entry is not None:
                 snapshot.add(key, Put(read(entry), entry.revision, entry.expires_at, owner))
                 pending.append(position)
                 step_bytes += entry.length
@@ -119,6 +123,8 @@ class Move:
             self.snapshot.remember(group)
             yield self._sync_if_due()
         self.snapshot.write_clears(clears)
+        if self.untold:
+            self.snapshot.write_gap()
         self._tail_at = self.snapshot.end
         self.carried_bytes = self.snapshot.end - before
 

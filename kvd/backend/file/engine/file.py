@@ -356,7 +356,9 @@ class JsonFile:
     def history(self, after: int) -> History:
         yield from history(self.path, self._fd, self._end, self.history_from, after)
 
-    def compact(self, now: float, outcomes: dict[str, Outcome], keys: Iterable[str] | None = None) -> Compaction:
+    def compact(
+        self, now: float, outcomes: dict[str, Outcome], keys: Iterable[str] | None = None, *, untold: bool = False
+    ) -> Compaction:
         if self._move is not None:
             return
         # A file may have more bytes than a limit that was lowered since.
@@ -374,6 +376,7 @@ class JsonFile:
             new_base=new_base,
             revision=self.revision,
         )
+        move.untold = untold
         try:
             move.snapshot.resemble(self._fd)
             yield from move.copy_entries(self.read, now, keys)

@@ -200,12 +200,15 @@ class Engine(Protocol):
         """Make durable what was written. Raises `EngineFailure`."""
         ...
 
-    def compact(self, now: float, outcomes: dict[str, Outcome], keys: Iterable[str] | None = None) -> Compaction:
+    def compact(
+        self, now: float, outcomes: dict[str, Outcome], keys: Iterable[str] | None = None, *, untold: bool = False
+    ) -> Compaction:
         """Free what is superseded, removed, or expired at `now`; remember `outcomes` instead of those so far.
 
         Where those do not all fit, the fields of the earlier ones become `LOST`, then the earlier ones go. `keys`, all
         that there are, gives the order in which entries are written; without it, or if it is short, that is theirs in
-        the index.
+        the index. Where something has expired, or with `untold`, which says that of an earlier compaction's something
+        is not told yet, the medium notes that removals are not in it; when it is opened again its history begins anew.
 
         A generator of short steps for the owner's thread. Where it yields a `DiskJob`, that is run, in whatever
         thread, before the next step; where it fails, its exception is thrown in. Closing the generator gives up.

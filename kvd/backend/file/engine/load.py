@@ -30,12 +30,15 @@ class Loaded(NamedTuple):
     end: int
     """Offset behind the last commit."""
     revision: int
+    """That of the last commit, or the next one if there are changes that no commit tells."""
     outcomes: dict[str, Outcome]
     """By client, the latest client last."""
     clears: list[Clear]
     """Those whose keys are not all written down."""
     history_from: int
-    """The revision from which on all changes can be told: that of the last commit without a time."""
+    """The revision from which on all changes can be told: that of the last commit without a time; the store's if there
+    are changes that no commit tells.
+    """
 
 
 def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
@@ -47,11 +50,12 @@ def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
         raise _corrupt(path, damage)
     end, revision = len(HEADER), 0
     history_from = 0
+    untold = False
     outcomes = Outcomes()
     clears: list[Clear] = []
 
     def verified() -> Iterator[Row]:
-        nonlocal end, revision, history_from
+        nonlocal end, revision, history_from, untold
         told = end
         for commit in commits(fd, end, size):
             stop = yield from rows(commit)
@@ -64,6 +68,7 @@ def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
             end, revision = commit.stop, commit.revision
             if commit.time is None:
                 history_from = revision
+                untold |= commit.start > len(HEADER) and commit.ids is None and commit.body == b"\n"
             if end - told >= _PROGRESS_BYTES:
                 told = end
                 progress(end, size)
@@ -76,6 +81,9 @@ def load(fd: int, path: Path, index: Index, progress: Progress) -> Loaded:
             f"{error}. Another program wrote them. Nothing was changed."
         ) from None
     _mend_end(fd, path, end, size, revision)
+    if untold:  # somebody may have been told this revision who was not told all that led to it
+        revision += 1
+        history_from = revision
     return Loaded(end, revision, outcomes.parsed(), clears, history_from)
 
 

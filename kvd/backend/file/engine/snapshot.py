@@ -104,6 +104,11 @@ class Snapshot:
             self._close_group(clear=clear)
         self._flush()
 
+    def write_gap(self) -> None:
+        """Write a commit that says that removals are not told, those of the keys that were left out."""
+        self._close_group()
+        self._flush()
+
     def close_object(self) -> None:
         """Write the closing brace."""
         pwrite_all(self.fd, CLOSING, self.end)

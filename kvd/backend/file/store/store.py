@@ -214,7 +214,9 @@ class Store:
         After one that failed none is due for a while, and what needs the room is refused.
         """
         # A generator of its own: what is committed before the first step has its outcome carried over, too.
-        steps = self.engine.compact(self._clock(), self._outcomes.durable(), self.keys.order.in_order())
+        steps = self.engine.compact(
+            self._clock(), self._outcomes.durable(), self.keys.order.in_order(), untold=bool(self.keys.dropped(1))
+        )
         failure: BaseException | None = None
         try:
             while True:
