@@ -115,7 +115,7 @@ def test_a_value_that_cannot_be_read_at_run_time(path, bad):
     """
     with Opened(path) as store:
         bad.spoil(path, 3)
-        (key, *_) = hit(path, 3)
+        _, key, *_ = sorted(hit(path, 3))  # of the first it may be no more than the end of its line
         with pytest.raises(DataStoreError, match=r"Key '.*' cannot be read: the disk does not give bytes") as caught:
             store.read(key)
 
