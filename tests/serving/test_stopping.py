@@ -31,6 +31,7 @@ def test_signal_while_the_file_is_opened(directory, number):
         snapshot.add(f"key{key}", Put(b"1", 1, NEVER))
     snapshot.finish({})
     snapshot.close_object()
+    snapshot.leave()  # it holds the lock
     before = daemon.file.stat()
     process = daemon.launch()
     wait_until(daemon.file.with_name("store.json.lock").exists)
