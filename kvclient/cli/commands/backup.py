@@ -32,7 +32,7 @@ def run(
         show(copied)
         return
     print(
-        f"{counted(copied['keys'], 'key')} at revision {copied['revision']:,}, {bytes_text(copied['bytes'])}, "
+        f"{counted(copied['keys'], 'key')} at revision {copied['revision']}, {bytes_text(copied['bytes'])}, "
         f"in {copied['path']}",
         file=sys.stderr,
     )

@@ -191,9 +191,9 @@ class FileBackend:
     def _timeout(self, chores_in: float | None) -> float:
         """Return in how many seconds there is something to do, given when the next chore is due."""
         committer, upkeep = self._committer, self._upkeep
-        if self._later:
-            return 0.0
         busy = committer.group is not None
+        if self._later:
+            return _YIELD_SECONDS if busy else 0.0
         if committer.queue and not busy and not upkeep.compacting:
             if len(committer.queue) >= self._expected:
                 return 0.0
