@@ -119,3 +119,23 @@ def test_a_hung_loop_is_restarted(installed):
     assert "Watchdog timeout (limit 3s)!" in journal
     assert "hanging.py" in journal
     assert " in hang\n" in journal
+
+
+def test_a_restore_under_load(installed):
+    """Writers wait for a moment and see no error; systemd's socket wakes no daemon in front of the restore."""
+    installed.kvctl("create", "kept", '"of the backup"')
+    installed.kvctl("backup", "backup.json")
+    installed.kvctl("put", "kept", '"of today"')
+    installed.kvctl("create", "gone", "1")
+    load = Load(installed)
+    load.advance()
+    installed.kvctl("restore", "backup.json", "--yes")
+    load.advance()
+    for writer in load.writers:
+        _, errors = writer.communicate()
+        assert 0 == writer.returncode, errors
+
+    assert '"of the backup"\n' == installed.kvctl("read", "kept").stdout
+    assert 3 == installed.kvctl("read", "gone", check=False).returncode
+    assert "active" == installed.show("kvd.service", "ActiveState")
+    assert "0" == installed.show("kvd.service", "NRestarts")
