@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from kvclient.contract.errors import BatchTooLargeError, DataStoreError, RequestError, ValueTooLargeError
 from kvclient.contract.zmtp import Conversation, MessageTooLargeError, ProtocolError
 from kvd.backend.asking import Owner
+from kvd.memory import give_back
 from kvd.processes import peer_credentials, peer_process, process_named_by, ticks_since_boot
 from kvd.replies import refusal
 from kvd.worker import Wakeup
@@ -217,6 +218,8 @@ class Connections:
         self._large_bytes = 0
         self._held: deque[tuple[Connection, int]] = deque()
         """Those who wait until there is room for their large request, and its bytes."""
+        self._had_large = False
+        """Whether there was a large request since memory was given back."""
         self._several_cores = len(os.sched_getaffinity(0)) > 1
         self._active = False
 
@@ -312,6 +315,7 @@ class Connections:
     def admit(self, connection: Connection, size: int) -> None:
         """Let a peer go on with a large request, now or when there is room for it."""
         connection.large = size
+        self._had_large = True
         if self._large_bytes and self._large_bytes + size > _MOST_LARGE_BYTES:
             self._held.append((connection, size))
             connection.held = True
@@ -368,6 +372,9 @@ class Connections:
             if connection.progress_at and not connection.held and now - connection.progress_at > _STALLED_SECONDS:
                 log.info("dropped a connection: its peer has not gone on with a request for %g s", _STALLED_SECONDS)
                 connection.close()
+        if self._had_large and not self._large_bytes:
+            self._had_large = False
+            give_back()
         if not self._listening:
             self._epoll.register(self._listener, _IN)
             self._listening = True
