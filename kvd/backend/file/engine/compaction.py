@@ -19,7 +19,7 @@ from pathlib import Path
 
 from kvclient.contract.errors import StoreFullError
 from kvd.backend.asking import Owner
-from kvd.backend.file.engine.index import Index
+from kvd.backend.file.engine.index import Index, pack, unpack
 from kvd.backend.file.engine.interface import Clear, DiskJob, Entry, Outcome, Put, Removal
 from kvd.backend.file.engine.outcomes import grouped
 from kvd.backend.file.engine.snapshot import Snapshot, pwrite_all
@@ -54,8 +54,13 @@ class Move:
         """Of the store at the start."""
         self.added: set[str] = set()
         """Keys that commits have put since the start."""
-        self._superseded: dict[str, tuple[Entry, Owner | None]] | None = {}
-        """What commits have superseded of what was live at the start; None once all of that is copied."""
+        self._superseded: dict[str, bytes] | None = {}
+        """What commits have superseded of what was live at the start, packed; None once all of that is copied.
+
+        A million tuples would hold everybody up for a tenth of a second each time that Python looks for cycles in them.
+        """
+        self._former_owners: dict[str, Owner] = {}
+        """Those of what was superseded."""
         self.untold = False
         """Whether keys are left out, or were, whose removal no commit tells."""
         self.carried_bytes = 0
@@ -70,7 +75,9 @@ class Move:
         for key, _ in changes:
             entry = self._index.find(key)
             if entry is not None and entry.address < self._old_base + self._start:
-                self._superseded[key] = entry, self._index.owner(key)
+                self._superseded[key] = pack(entry)
+                if (owner := self._index.owner(key)) is not None:
+                    self._former_owners[key] = owner
 
     def copy_entries(
         self, read: Callable[[Entry], bytes], now: float, keys: Iterable[str] | None
@@ -110,7 +117,7 @@ class Move:
         """Return what the key's entry was at the start."""
         assert self._superseded is not None
         if key in self._superseded:
-            return self._superseded[key]
+            return unpack(self._superseded[key]), self._former_owners.get(key)
         entry = self._index.find(key)
         if entry is None or entry.address >= self._old_base + self._start:
             return None, None

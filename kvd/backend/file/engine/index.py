@@ -15,6 +15,16 @@ _packed = struct.Struct("<QIQd")
 _pack = _packed.pack
 
 
+def pack(entry: Entry) -> bytes:
+    """Return an entry as the index keeps it."""
+    return _pack(*entry)
+
+
+def unpack(packed: bytes) -> Entry:
+    """Return the entry of `pack`."""
+    return Entry._make(_packed.unpack(packed))
+
+
 class Index:
     """Entries by key, and the bytes that they take in the file. Addresses are whatever the caller gives."""
 
