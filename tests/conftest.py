@@ -38,6 +38,11 @@ def pytest_configure(config):
     settings.load_profile("kvd")
 
 
+def pytest_make_parametrize_id(val):
+    """Cut a test's name, which pytest puts into the environment: with one of 128 KiB no process can be started."""
+    return ascii(val[:40]) if isinstance(val, str) and len(val) > 1000 else None
+
+
 @pytest.fixture(scope="session")
 def long(pytestconfig):
     """Whether tests that show more the longer they run shall take their time."""
