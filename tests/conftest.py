@@ -40,7 +40,7 @@ def pytest_configure(config):
 
 def pytest_make_parametrize_id(val):
     """Cut a test's name, which pytest puts into the environment: with one of 128 KiB no process can be started."""
-    return ascii(val[:40]) if isinstance(val, str) and len(val) > 1000 else None
+    return ascii(val[:40]) if isinstance(val, str | bytes) and len(val) > 1000 else None
 
 
 @pytest.fixture(scope="session")
