@@ -19,8 +19,8 @@ from typing import Any, Self, TypeVar
 
 from kvclient.contract.calls import Call, closed
 from kvclient.contract.errors import DataStoreError, StoreLockedError
-from kvclient.contract.face import Face
 from kvclient.contract.operations import OPERATIONS
+from kvclient.recipes.face import Recipes
 from kvd.asked import Asked
 from kvd.backend.file.chores import Chores
 from kvd.backend.file.committer import Committer
@@ -44,7 +44,7 @@ _UPKEEP_SECONDS = 1.0
 T = TypeVar("T")
 
 
-class LocalDataStore(Face):
+class LocalDataStore(Recipes):
     """The store of one data file, in this process.
 
     Safe to call from many threads; what they write at the same time shares one commit. A signal handler that comes in

@@ -2,14 +2,13 @@
 
 import shlex
 import sys
-from itertools import islice
 
 from kvclient.cli.options import Options
 from kvclient.contract import errors
 from kvclient.contract.errors import DataStoreError, KeyNotFoundError
 from kvclient.contract.places import config_path
 
-_MOST = 1000
+_MOST = 500
 _SECONDS = 0.3
 """For the keys that a mistyped one is compared with."""
 _LIMITS: dict[type[DataStoreError], str] = {
@@ -47,9 +46,10 @@ def suggest(error: KeyNotFoundError, options: Options) -> None:
     key = error.keys[0]
     try:
         client = Options(options.store, options.endpoint, _SECONDS).client(autostart=False)
-        # Those that begin the same are the most likely, and there may be millions of others.
-        near = dict.fromkeys(islice(client.list(key[:2], limit=_MOST), _MOST))
-        near |= dict.fromkeys(client.list(limit=_MOST))
+        # There may be millions. Those that begin the same are the most likely.
+        near: dict[str, None] = {}
+        for length in (len(key) * 3 // 4, len(key) // 2, 1, 0):
+            near |= dict.fromkeys(client.list(key[:length], limit=_MOST))
     except DataStoreError:
         return
     if found := get_close_matches(key, near, 1, 0.75):

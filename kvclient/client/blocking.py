@@ -11,7 +11,7 @@ from kvclient.client.connection import Connection
 from kvclient.contract import calls
 from kvclient.contract.calls import Call
 from kvclient.contract.endpoint import Target
-from kvclient.contract.face import Face
+from kvclient.recipes.face import Recipes
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class Caller(ABC):
         self._connect()
 
 
-class Client(Caller, Face):
+class Client(Caller, Recipes):
     """A store, as its daemon serves it.
 
     Connects on first use, and starts a daemon if none runs on the default endpoint (`KVD_AUTOSTART=0` turns that off);

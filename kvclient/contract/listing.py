@@ -1,6 +1,6 @@
 """Going through many keys page by page: which page to ask for next. Decides, and leaves the asking to the faces."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 from kvclient.contract import calls
 from kvclient.contract.arguments import whole_field
@@ -46,3 +46,10 @@ def entries(ask: Callable[[Call[Page]], Page], listing: Listing) -> Iterator[Ent
     """Yield all entries of a list; each page is asked for when it is needed."""
     while listing.more:
         yield from listing.take(ask(listing.call()))
+
+
+async def entries_async(ask: Callable[[Call[Page]], Awaitable[Page]], listing: Listing) -> AsyncIterator[Entry]:
+    """Yield all entries of a list; each page is asked for when it is needed."""
+    while listing.more:
+        for entry in listing.take(await ask(listing.call())):
+            yield entry

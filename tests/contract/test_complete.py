@@ -12,6 +12,8 @@ from kvclient.cli.app import app
 from kvclient.contract import calls
 from kvclient.contract.face import Face
 from kvclient.contract.operations import OPERATIONS
+from kvclient.recipes.async_face import AsyncRecipes
+from kvclient.recipes.face import Recipes
 from kvd import LocalDataStore
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -32,10 +34,11 @@ COMMANDS = {name.replace("-", "_"): command for name, command in typer.main.get_
 
 
 def methods(face):
+    """Return the names of the operations' methods."""
     return {
         name
         for name, member in inspect.getmembers(face)
-        if not name.startswith("_") and callable(member) and name not in ("close", "aclose")
+        if not name.startswith("_") and callable(member) and name not in {"close", *vars(Recipes), *vars(AsyncRecipes)}
     }
 
 

@@ -107,10 +107,13 @@ class TestHelp:
 class TestHints:
     @pytest.mark.parametrize("arguments", [("read",), ("delete",), ("update", "--string", "x"), ("pop",)], ids=" ".join)
     def test_mistyped_key(self, open_terminal, shared_store, key, arguments):
-        """On a terminal the near one is named, also if the first letter is the wrong one."""
-        shared_store.create(f"{key}:session", 1)
-        for typo in (f"{key}:sesion", f"x{key[1:]}:session"):
-            assert f"Did you mean {key}:session?" in open_terminal(arguments[0], typo, *arguments[1:]).end(3)
+        """On a terminal the near one is named, also among many, and if the first letter is the wrong one."""
+        shared_store.batch_create({f"0{key}-{n}": None for n in range(3000)})
+        shared_store.create(f"0{key}:session", 1)
+        shared_store.create(f"00{key}:session", 1)
+        for meant, typo in ((f"0{key}:session", f"0{key}:sesion"), (f"00{key}:session", f"x0{key}:session")):
+            assert f"Did you mean {meant}?" in open_terminal(arguments[0], typo, *arguments[1:]).end(3)
+        shared_store.clear(f"0{key}-")
 
     def test_nothing_is_suggested_in_a_pipe(self, run, shared_store, key):
         """A script's log has one line an error."""

@@ -1,0 +1,83 @@
+"""A recipe as steps: what it asks of a store, one call after the other, for those who block and those who await.
+
+A recipe decides; who runs it does the asking. It is a generator that yields calls and pauses, and gets back what each
+call comes to, or the error that it raised. So a lock is written once and is there for threads and for asyncio:
+
+    def _take(self) -> Steps[int]:
+        revision = yield from ask(calls.create("job", None))
+        yield from pause(0.5)
+        return revision
+
+An interruption (`KeyboardInterrupt`, a cancelled task) is raised in the recipe where it waits, as any error is. What
+the recipe still asks for then, to clean up, is carried out.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from kvclient.contract.calls import Call
+
+T = TypeVar("T")
+
+
+class Pause(NamedTuple):
+    """A step that waits."""
+
+    seconds: float
+
+
+Steps: TypeAlias = Generator[Call[Any] | Pause, Any, T]
+"""Steps that come to a T."""
+
+
+def ask(call: Call[T]) -> Steps[T]:
+    """Have a call carried out, and return what it comes to."""
+    answer: T = yield call
+    return answer
+
+
+def pause(seconds: float) -> Steps[None]:
+    """Wait for so many seconds."""
+    yield Pause(seconds)
+
+
+def run(call: Callable[[Call[Any]], Any], steps: Steps[T]) -> T:
+    """Take the steps in this thread, with `call` for those that ask, and return what they come to."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = None
+                if isinstance(step, Pause):
+                    time.sleep(step.seconds)
+                else:
+                    answer = call(step)
+            except BaseException as error:  # noqa: BLE001  # raised in the recipe
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+
+
+async def run_async(call: Callable[[Call[Any]], Awaitable[Any]], steps: Steps[T]) -> T:
+    """Take the steps in this task, with `call` for those that ask, and return what they come to."""
+    try:
+        step = next(steps)
+        while True:
+            try:
+                answer = None
+                if isinstance(step, Pause):
+                    await asyncio.sleep(step.seconds)
+                else:
+                    answer = await call(step)
+            except BaseException as error:  # noqa: BLE001  # raised in the recipe
+                step = steps.throw(error)
+            else:
+                step = steps.send(answer)
+    except StopIteration as end:
+        result: T = end.value
+        return result
