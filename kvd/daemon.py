@@ -11,6 +11,7 @@ from types import FrameType
 from kvd.backend.file.backend import FileBackend
 from kvd.backend.file.engine.file import JsonFile
 from kvd.changes import Changes
+from kvd.memory import keep_little
 from kvd.replies import as_text
 from kvd.server.activation import take_sockets
 from kvd.server.connections import Connections
@@ -36,6 +37,7 @@ def serve(settings: Settings) -> None:
     for number in _STOPPING:
         signal.signal(number, _end)  # until the server takes over: opening a large file takes seconds
     _allow_descriptors()
+    keep_little()
     changes = Changes(settings)
     notifier = Notifier()
     endpoint = Endpoint.of(settings.endpoint, settings.store, take_sockets())

@@ -238,9 +238,11 @@ class LocalDataStore(Recipes):
     def _carry_out(self) -> None:
         """Write what is queued, group by group. Called with the right to commit."""
         committer = self._committer
-        while committer.queue:
+        while committer.waiting:
             with self._state:
                 group = committer.begin()
+            if committer.deciding:
+                continue
             if group is not None:
                 try:
                     committer.write(group)

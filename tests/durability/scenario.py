@@ -40,7 +40,10 @@ def commit(path, journal):
     journal.attempt({"one": 1}, lambda: store.create("one", 1))
     journal.attempt({"two": 2, "three": 3}, lambda: store.batch({"two": 2, "three": 3}))
     journal.attempt({"base1": None}, lambda: store.delete("base1"))
-    journal.attempt({"large": "x" * 70_000}, lambda: store.batch({"large": "x" * 70_000}))
+    journal.attempt(
+        {"large": "x" * 70_000, "other": "y" * 300_000},
+        lambda: store.batch({"large": "x" * 70_000, "other": "y" * 300_000}),
+    )
     journal.attempt({"last": 4}, lambda: store.create("last", 4))
     store.close()
 

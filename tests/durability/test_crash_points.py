@@ -26,6 +26,7 @@ SAMPLE = 2
 ERRORS = {
     "openat": ["EACCES", "ENOSPC"],
     "pwrite64": ["ENOSPC", "EIO"],
+    "pwritev": ["ENOSPC", "EIO"],
     "sendfile": ["ENOSPC", "EIO", "EINVAL"],
     "fdatasync": ["EIO"],
     "fsync": ["EIO"],

@@ -1,12 +1,14 @@
 """The format: commits as bytes, and back."""
 
 import json
+from unittest.mock import patch
 
 import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
 from kvd.backend.asking import Owner
+from kvd.backend.file.engine import format as file_format
 from kvd.backend.file.engine.footnote import NO_FOOTNOTE, read_footnote, removals, split_results
 from kvd.backend.file.engine.format import (
     AFTER_VALUE,
@@ -61,16 +63,25 @@ commits = st.builds(
 )
 
 
-@given(commit=commits, offset=st.integers(0, 3 * PAGE), synced=st.none() | numbers, aligned=st.booleans())
-def test_a_commit_is_read_as_it_was_written(commit, offset, synced, aligned):
+@given(
+    commit=commits,
+    offset=st.integers(0, 3 * PAGE),
+    synced=st.none() | numbers,
+    aligned=st.booleans(),
+    joined=st.sampled_from([0, 1 << 18]),
+)
+def test_a_commit_is_read_as_it_was_written(commit, offset, synced, aligned, joined):
     """Any keys, values, expiries, owners, removals, outcomes and clears come back, at the places that were told, from
-    wherever they lie.
+    wherever they lie; in one part or in several.
     """
-    encoded = encode_commit(commit, offset, synced=synced, aligned=aligned)
+    with patch.object(file_format, "_JOINED_BYTES", joined):
+        encoded = encode_commit(commit, offset, synced=synced, aligned=aligned)
     found = find_commit(encoded.data, 0, encoded.offset)
 
     assert isinstance(found, Found)
-    assert (encoded.offset, encoded.offset + len(encoded.data)) == (found.start, found.stop)
+    assert (encoded.offset, encoded.stop) == (found.start, found.stop)
+    assert encoded.stop == encoded.offset + len(encoded.data)
+    assert (len(encoded.parts) > 1) is (joined == 0)
     assert (commit.revision, synced) == (found.revision, found.synced)
     footnote = read_footnote(found.body) or NO_FOOTNOTE
     results = {json.loads(client): fields for client, fields in split_results(footnote.results)}

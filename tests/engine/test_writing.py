@@ -24,6 +24,7 @@ class Disk:
         self.end = path.stat().st_size + left
         self.real_pwrite, self.real_sendfile = os.pwrite, os.sendfile
         patch.setattr(os, "pwrite", self.pwrite)
+        patch.setattr(os, "pwritev", self.pwritev)
         patch.setattr(os, "sendfile", self.sendfile)
 
     def fitting(self, offset):
@@ -34,6 +35,9 @@ class Disk:
     def pwrite(self, fd, data, offset):
         return self.real_pwrite(fd, bytes(data)[: self.fitting(offset)], offset)
 
+    def pwritev(self, fd, parts, offset):
+        return self.pwrite(fd, b"".join(parts), offset)
+
     def sendfile(self, fd, source, offset, count):
         fitting = self.fitting(os.lseek(fd, 0, os.SEEK_CUR))
         return self.real_sendfile(fd, source, offset, min(count, fitting))
@@ -43,7 +47,7 @@ def fail_to_write(fd, data, offset):  # noqa: ARG001
     raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
-@pytest.mark.parametrize("left", [0, 1, 60, 30_000])
+@pytest.mark.parametrize("left", [0, 1, 60, 30_000, 300_000])
 def test_a_short_write_is_undone(path, monkeypatch, left):
     """When the disk is full in the middle of a commit the file is as it was, byte by byte, and goes on."""
     monkeypatch.setattr(file, "_LEAST_EXTENT_BYTES", 65536)
@@ -53,7 +57,7 @@ def test_a_short_write_is_undone(path, monkeypatch, left):
         with monkeypatch.context() as patch:
             Disk(path, left, patch)
             with pytest.raises(StoreFullError, match="disk"):
-                store.batch({"large": "x" * 100_000, "key2": 2})
+                store.batch({"large": "x" * 400_000, "key2": 2})
 
         assert before == path.read_bytes()
         assert {"key1": 1} == store.contents()
@@ -159,17 +163,23 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-def half_write(fd, data, offset):
+def half_write(fd, parts, offset):
     """Write the half, and be interrupted by somebody's Ctrl-C."""
-    os.pwrite(fd, bytes(data)[: len(data) // 2], offset)
+    data = b"".join(parts)
+    os.pwrite(fd, data[: len(data) // 2], offset)
+    raise KeyboardInterrupt
+
+
+def half_spaces(fd, count, end, offset):  # noqa: ARG001
+    os.pwrite(fd, b" " * (count // 2), offset)
     raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize(
     ("module", "name", "instead"),
     [
-        (file, "pwrite_spread", half_write),
-        (file, "pwrite_all", half_write),
+        (file, "pwrite_spaces", half_spaces),
+        (file, "pwrite_parts", half_write),
         (os, "fdatasync", interrupt),
         (file.JsonFile, "apply", interrupt),
     ],
@@ -178,7 +188,7 @@ def half_write(fd, data, offset):
 def test_an_interrupted_commit_leaves_nothing(path, monkeypatch, module, name, instead):
     """Wherever Ctrl-C ends a commit, a shorter one that comes after it leaves one JSON object, and so does the end."""
     with Opened(path) as store:
-        if name != "pwrite_spread":
+        if name != "pwrite_spaces":
             store.create("key0", 0)
         before = store.contents()
         with monkeypatch.context() as patch:

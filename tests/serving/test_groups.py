@@ -1,105 +1,13 @@
 """The backend behind the daemon's loop: what the members of a group are answered, and when chores are done."""
 
-import errno
-import json
 import subprocess
 import time
 
 import pytest
 
 from kvclient import DataStoreError, StoreCorruptError, StoreFullError
-from kvd.backend.file.backend import FileBackend
-from kvd.backend.file.engine import file
-from kvd.backend.file.engine.file import JsonFile
-from kvd.limits import CompactWhen, Limits
-from kvd.processes import named_process, this_process
-from kvd.replies import refusal
-from kvd.worker import Wakeup
 from processes import wait_until
 from stores import create, create_all, delete, request
-
-
-class Peer:
-    """Who asks, and is told."""
-
-    def __init__(self):
-        self.replies = []
-
-    def reply(self, body):
-        self.replies.append(json.loads(body))
-
-    def refuse(self, error):
-        self.reply(refusal(error))
-
-    def owner(self, pid):
-        return named_process(pid, this_process().uid)
-
-
-class Loop:
-    """A backend on a data file, and the daemon's loop around it. What is sent together is one group."""
-
-    def __init__(self, path):
-        self.wakeup = Wakeup()
-        self.engine = JsonFile(path, sync="never", max_file_bytes=1 << 30)
-        self.backend = FileBackend(self.engine, Limits(), CompactWhen(), self.wakeup, sync="never")
-        self.store, self.committer = self.backend._store, self.backend._committer
-
-    def work(self, *, stopping=False):
-        self.wakeup.handle()
-        return self.backend.work(stopping=stopping)
-
-    def ask(self, *operations):
-        """Send operations, and return who waits for the replies."""
-        peers = [Peer() for _ in operations]
-        for peer, operation in zip(peers, operations, strict=True):
-            if operation.declared.does == "change":
-                self.backend.submit(operation, peer, 10)
-            else:
-                self.backend.read(operation, peer, 10)
-        return peers
-
-    def send(self, *operations):
-        """Return the reply to each operation."""
-        peers = self.ask(*operations)
-        self.work()
-        return [reply for peer in peers for reply in peer.replies]
-
-    def work_off(self):
-        """Do all that is due, without waiting for any of it."""
-        while self.work() == 0:
-            pass
-
-    def close(self):
-        self.backend.close()
-        self.wakeup.close()
-
-
-@pytest.fixture
-def loop(directory, clock, monkeypatch):
-    monkeypatch.setattr(time, "time", clock)
-    loop = Loop(directory / "store.json")
-    loop.store._clock = loop.store.keys.clock = clock
-    yield loop
-    loop.close()
-
-
-@pytest.fixture
-def fill_disk(monkeypatch):
-    """Have the disk refuse so many writes; return how many are left to be refused."""
-
-    def fill(times):
-        write, left = file.pwrite_all, [times]
-
-        def refuse(*arguments):
-            if left[0] > 0:
-                left[0] -= 1
-                raise OSError(errno.ENOSPC, "No space left on device")
-            write(*arguments)
-
-        monkeypatch.setattr(file, "pwrite_all", refuse)
-        return left
-
-    return fill
 
 
 class TestRepetitions:
@@ -183,13 +91,13 @@ class TestChores:
         loop.work()
         fill_disk(times=1)
         queued = []
-        decide_as_before = loop.store.decide
+        deciding_as_before = loop.store.deciding
 
-        def decide(members):
+        def deciding(members):
             queued.append([member.request.op for member in members])
-            return decide_as_before(members)
+            return deciding_as_before(members)
 
-        loop.store.decide = decide
+        loop.store.deciding = deciding
         (refused,) = loop.send(create("key2", 2))
         loop.work_off()
 

@@ -141,7 +141,7 @@ class FileBackend:
 
     @property
     def queued(self) -> bool:
-        return bool(self._committer.queue)
+        return self._committer.waiting
 
     @property
     def gathering(self) -> bool:
@@ -149,27 +149,27 @@ class FileBackend:
 
     @property
     def unfinished(self) -> bool:
-        return bool(self._committer.group is not None or self._committer.queue or self._later)
+        return bool(self._committer.committing or self._committer.queue or self._later)
 
     def work(self, *, stopping: bool) -> float:
         committer, upkeep = self._committer, self._upkeep
         if upkeep.next_look <= time.monotonic():
-            upkeep.look(committing=committer.group is not None)
+            upkeep.look(committing=committer.committing)
         if self._later:
             self._go_on_reading()
-        if committer.queue:
+        if committer.waiting:
             self._commit()
         if upkeep.compacting:
-            upkeep.step(committing=committer.group is not None)  # behind the commit, or while the disk is at it
+            upkeep.step(committing=committer.committing)  # behind the commit, or while the disk is at it
         if self._health.failure is not None:
             raise self._health.failure
         if not stopping:
             return self._timeout(self._chores.queue())
-        if not committer.queue and not self._later:
+        if not committer.waiting and not self._later:
             return self._timeout(None)
         # What is to be answered before the end may wait for a chore.
         chores_in = self._chores.queue()
-        if self._chores.stuck and committer.group is None:
+        if self._chores.stuck and not committer.committing:
             self._refuse_what_waits()
         return self._timeout(chores_in)
 
@@ -192,7 +192,7 @@ class FileBackend:
         """Return in how many seconds there is something to do, given when the next chore is due."""
         committer, upkeep = self._committer, self._upkeep
         busy = committer.group is not None
-        if self._later:
+        if self._later or committer.deciding:
             return _YIELD_SECONDS if busy else 0.0
         if committer.queue and not busy and not upkeep.compacting:
             if len(committer.queue) >= self._expected:
@@ -208,10 +208,12 @@ class FileBackend:
     def _commit(self) -> None:
         """Make what is queued the next group, if the disk is free."""
         committer = self._committer
-        while committer.queue and committer.group is None and not self._upkeep.wants_commits_held:
-            if len(committer.queue) < self._expected and time.monotonic() < self._hold_until:
+        while committer.waiting and committer.group is None:
+            if not committer.deciding and self._is_held():
                 return
             group = committer.begin()
+            if committer.deciding:
+                return  # to who waits for less
             if group is None:
                 if committer.needs_room:
                     self._upkeep.start_compaction()
@@ -224,6 +226,12 @@ class FileBackend:
             self._write_here(group)
             if self._later or self._health.failure is not None:
                 return
+
+    def _is_held(self) -> bool:
+        """Tell whether the next group has to wait, for a step of a compaction or for those who will share it."""
+        if self._upkeep.wants_commits_held:
+            return True
+        return len(self._committer.queue) < self._expected and time.monotonic() < self._hold_until
 
     def _write_here(self, group: Group) -> None:
         error: Exception | None = None

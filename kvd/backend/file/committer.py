@@ -12,6 +12,7 @@ import bisect
 import itertools
 import logging
 import time
+from collections.abc import Generator
 from typing import Any, NamedTuple
 
 from kvclient.contract.errors import DataStoreError, StoreFullError
@@ -49,6 +50,8 @@ class Committer:
         """What waits, in the order in which it came."""
         self._members: list[Member] = []
         self._upkeep: set[str] = set()
+        self._deciding: Generator[None, None, Group] | None = None
+        """The steps that are left of deciding a group."""
         self.group: Group | None = None
         """The group under way."""
         self.queued_bytes = 0
@@ -76,29 +79,63 @@ class Committer:
         """Tell whether upkeep of a kind is queued or under way."""
         return op in self._upkeep
 
+    @property
+    def deciding(self) -> bool:
+        """Whether a group is being decided, and `begin` goes on with it."""
+        return self._deciding is not None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something for `begin`."""
+        return bool(self.queue) or self._deciding is not None
+
+    @property
+    def committing(self) -> bool:
+        """Whether a group is being decided or written."""
+        return self.group is not None or self._deciding is not None
+
     def members(self) -> list[Member]:
         """Return the members of the group under way."""
         return self._members
 
     def begin(self) -> Group | None:
-        """Make what is queued the next group. None if there is nothing, or what is first has to wait."""
+        """Make what is queued the next group.
+
+        None if there is nothing, if what is first has to wait, or if deciding takes more steps: see `deciding`.
+        """
         if self._health.refusing is not None:
-            self._refuse(self._take(len(self.queue)), self._health.refusing)
+            self.refuse_all(self._health.refusing)
             return None
-        if not self.queue:
-            return None
-        self.needs_room = False
-        wanted = self._next()
+        if self._deciding is None:
+            if not self.queue:
+                return None
+            self.needs_room = False
+            self._members = self._take_next()
+            self._deciding = self._store.deciding(self._members)
         try:
-            group = self._store.decide(wanted)
+            next(self._deciding)
+        except StopIteration as end:
+            group: Group = end.value
         except MemoryError:
-            log.warning("there is no memory for a group of %d changes", len(wanted))
-            self._refuse(self._take(len(wanted)), out_of_memory())
+            members, self._members, self._deciding = self._members, [], None
+            log.warning("there is no memory for a group of %d changes", len(members))
+            self._refuse(members, out_of_memory())
             return None
-        if not group.results:
+        except BaseException:  # an interruption, in a LocalDataStore
+            self._put_back(self._members)
+            self._members, self._deciding = [], None
+            raise
+        else:
+            return None
+        self._deciding = None
+        decided = len(group.results)
+        if decided < len(self._members):
+            self._put_back(self._members[decided:])
+            self._members = self._members[:decided]
+        if not decided:
             self.needs_room = group.waits_for_room
             return None
-        self.group, self._members = group, self._take(len(group.results))
+        self.group = group
         return group
 
     def write(self, group: Group) -> None:
@@ -152,7 +189,10 @@ class Committer:
         }
 
     def refuse_all(self, error: DataStoreError) -> None:
-        """Refuse everything that is queued."""
+        """Refuse everything that is queued or being decided."""
+        if self._deciding is not None:
+            members, self._members, self._deciding = self._members, [], None
+            self._refuse(members, error)
         self._refuse(self._take(len(self.queue)), error)
 
     def _requeue_removals(self, members: list[Member]) -> list[Member]:
@@ -160,17 +200,21 @@ class Committer:
         removals = [member for member in members if member.request.op in FREES]
         if len(removals) == len(members):
             return members
-        self.queue[:0] = removals
-        self.queued_bytes += sum(member.size for member in removals)
+        self._put_back(removals)
         self._upkeep.update(member.request.op for member in removals if member.asker is None)
         return [member for member in members if member.request.op not in FREES]
 
-    def _next(self) -> list[Member]:
-        """Return what is first in the queue, as much as should share a commit."""
+    def _put_back(self, members: list[Member]) -> None:
+        """Queue members before all others."""
+        self.queue[:0] = members
+        self.queued_bytes += sum(member.size for member in members)
+
+    def _take_next(self) -> list[Member]:
+        """Remove and return what is first in the queue, as much as should share a commit."""
         if len(self.queue) <= _GROUP and self.queued_bytes <= _GROUP_BYTES:
-            return self.queue
+            return self._take(len(self.queue))
         sizes = itertools.accumulate(member.size for member in self.queue[:_GROUP])
-        return self.queue[: max(1, bisect.bisect(list(sizes), _GROUP_BYTES))]
+        return self._take(max(1, bisect.bisect(list(sizes), _GROUP_BYTES)))
 
     def _take(self, count: int) -> list[Member]:
         """Remove and return the first `count` in the queue."""

@@ -198,4 +198,4 @@ class Move:
             dropped.append((key, entry))
             self._index.remove(key)
         else:
-            self._index.move(key, entry._replace(address=self._new_base + copied))
+            self._index.move(key, self._new_base + copied)

@@ -14,6 +14,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreFullError
@@ -50,7 +51,7 @@ from kvd.backend.file.engine.load import Progress
 from kvd.backend.file.engine.opening import open_file
 from kvd.backend.file.engine.outcomes import affordable
 from kvd.backend.file.engine.rescue import rescue
-from kvd.backend.file.engine.snapshot import GROUP_BYTES, close_at, pwrite_all, pwrite_spread
+from kvd.backend.file.engine.snapshot import GROUP_BYTES, close_at, pwrite_all, pwrite_parts, pwrite_spaces
 from kvd.backend.file.engine.watch import Watch
 from kvd.lock import Lock, is_at
 
@@ -237,9 +238,9 @@ class JsonFile:
         limit = self._limit(removing=removing) - len(OPEN_END)
         timed = commit.time != NEVER
         encoded = encode_commit(commit, self._end, synced=synced, timed=timed)
-        if encoded.offset + len(encoded.data) > limit:
+        if encoded.stop > limit:
             encoded = encode_commit(commit, self._end, synced=synced, aligned=False, timed=timed)
-            if encoded.offset + len(encoded.data) > limit:
+            if encoded.stop > limit:
                 raise full(self.path, self._max_file_bytes)
         return encoded
 
@@ -249,13 +250,13 @@ class JsonFile:
         if self._unapplied is not None:  # its caller was interrupted
             self._undo()
         self._watch.glance()
-        stop = staged.offset + len(staged.data)
         self._unapplied = staged, self._size
+        last = staged.parts[-1]
         try:
-            if stop > self._size - len(OPEN_END):
-                self._extend(stop)
-            pwrite_all(self._fd, staged.data, staged.offset)
-            self._watch.expect(staged.data, staged.offset, size=self._size)
+            if staged.stop > self._size - len(OPEN_END):
+                self._extend(staged.stop)
+            pwrite_parts(self._fd, staged.parts, staged.offset)
+            self._watch.expect(last, staged.stop - len(last), size=self._size)
         except OSError as error:
             self._undo()
             if error.errno not in _NO_SPACE:
@@ -279,7 +280,7 @@ class JsonFile:
         brace = self._size - len(CLOSING)
         for size in (wanted, needed):
             try:
-                pwrite_spread(self._fd, b" " * (size - len(CLOSING) - brace) + CLOSING, brace)
+                pwrite_spaces(self._fd, size - len(CLOSING) - brace, CLOSING, brace)
             except OSError as error:
                 if error.errno not in _NO_SPACE or size == needed:
                     raise
@@ -299,7 +300,7 @@ class JsonFile:
         self._size = size
         kept = size - len(CLOSING)
         try:
-            if (overwritten := min(staged.offset + len(staged.data), kept) - staged.offset) > 0:
+            if (overwritten := min(staged.stop, kept) - staged.offset) > 0:
                 pwrite_all(self._fd, b" " * overwritten, staged.offset)
             self._restore_size()
             self._watch.expect(b"", kept, size=size)
@@ -316,7 +317,7 @@ class JsonFile:
             self.clears = [*self.clears, commit.clear]
         if commit.cleared is not None:
             self.clears = [clear for clear in self.clears if clear.revision != commit.cleared]
-        self._end = staged.offset + len(staged.data)
+        self._end = staged.stop
         self._unapplied = None
         self.revision = commit.revision
         if commit.time == NEVER:
@@ -404,16 +405,14 @@ class JsonFile:
         self._watch.follow(self._fd, self._size)
         yield from move.move_index(self.dropped)
         self._move = None
-        yield DiskJob(self._close_previous, alone=False)
+        # A commit that was decided before the last of these steps may still ask for what it replaces, in the old file.
+        yield DiskJob(lambda: None, alone=True)
+        (previous, _), self._previous = self._previous, None
+        # Of a gigabyte, freeing its cached pages and its blocks takes long.
+        yield DiskJob(partial(os.close, previous), alone=False)
         log.info(
             "compacted %s from %d to %d bytes in %.1f s", self.path, before, self._size, time.monotonic() - started
         )
-
-    def _close_previous(self) -> None:
-        """Close the file that was compacted. Of a gigabyte, freeing its cached pages and its blocks takes long."""
-        assert self._previous is not None
-        os.close(self._previous[0])
-        self._previous = None
 
     def _publish(self) -> None:
         assert self._move is not None

@@ -23,6 +23,7 @@ import re
 import sys
 import zlib
 from collections.abc import Generator, Iterator, Sequence
+from functools import reduce
 from json.encoder import encode_basestring  # json.dumps of a string takes 10 times as long
 from typing import NamedTuple
 
@@ -76,6 +77,8 @@ SNAPSHOT_MARKER_BYTES = len(b' ,"":{"crc":"00000000","bytes":,"revision":,"synce
 """Upper bound of the length of a marker with neither time nor `ids`."""
 MARKER_BYTES = SNAPSHOT_MARKER_BYTES + len(b',"time":1800000000.000')
 """Upper bound of a marker's length without `ids`, in the next centuries."""
+_JOINED_BYTES = 256 * 1024
+"""Up to this size the bytes of a commit are put together. Larger ones are not copied."""
 _MARKER_START_BYTES = len(b',"":{"crc":"00000000","bytes":000000000')
 
 
@@ -241,9 +244,17 @@ class Encoded(NamedTuple):
 
     commit: Commit
     offset: int
-    data: bytes
+    stop: int
+    """Offset of the byte after it."""
+    parts: list[bytes]
+    """Its bytes. Those of a large commit are not put together: copying some MiB takes as long as writing them."""
     lines: list[tuple[int, int]]
     """For each change, the offset in the file of the end of its line, and the bytes of the line."""
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes, put together."""
+        return b"".join(self.parts)
 
 
 def encode_commit(
@@ -284,19 +295,31 @@ def encode_commit(
     left = PAGE - offset % PAGE if aligned else first
     start = offset + left if left < first <= PAGE else offset
     if len(lines) > 1:
-        body, places = _laid_out(lines, start + marker_length, aligned=aligned)
+        parts, places = _laid_out(lines, start + marker_length, aligned=aligned)
         if footnote:
             places.pop()
     elif changes:
-        body, places = lines[0], [(start + first, len(lines[0]))]
+        parts, places = lines, [(start + first, len(lines[0]))]
     else:
-        body, places = footnote or b"\n", []
-    checked = b'"bytes":%9d%s%s' % (len(body), fields, body)
-    return Encoded(commit, start, b',"":{"crc":"%08x",%s' % (zlib.crc32(checked), checked), places)
+        parts, places = [footnote or b"\n"], []
+    size = sum(map(len, parts)) if len(parts) > 1 else len(parts[0])
+    return Encoded(commit, start, start + marker_length + size, _marked(fields, parts, size), places)
 
 
-def _laid_out(lines: Sequence[bytes], position: int, *, aligned: bool) -> tuple[bytes, list[tuple[int, int]]]:
-    """Return the body with lines from `position` on, the first one right there, and the end and bytes of each line."""
+def _marked(fields: bytes, parts: list[bytes], size: int) -> list[bytes]:
+    """Return a commit's bytes: the marker with its `fields` and checksum, and the `parts` of the body."""
+    checked = b'"bytes":%9d%s' % (size, fields)
+    if size <= _JOINED_BYTES:
+        checked += b"".join(parts)
+        return [b',"":{"crc":"%08x",%s' % (zlib.crc32(checked), checked)]
+    crc = reduce(lambda crc, part: zlib.crc32(part, crc), parts, zlib.crc32(checked))
+    return [b',"":{"crc":"%08x",%s' % (crc, checked), *parts]
+
+
+def _laid_out(lines: Sequence[bytes], position: int, *, aligned: bool) -> tuple[list[bytes], list[tuple[int, int]]]:
+    """Return the parts of a body with lines from `position` on, the first one right there, and the end and bytes of
+    each line.
+    """
     left = PAGE - position % PAGE if aligned else sys.maxsize
     parts: list[bytes] = []
     places: list[tuple[int, int]] = []
@@ -314,4 +337,4 @@ def _laid_out(lines: Sequence[bytes], position: int, *, aligned: bool) -> tuple[
         position += size
         places.append((position, size))
         parts.append(line)
-    return b"".join(parts), places
+    return parts, places

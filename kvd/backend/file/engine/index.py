@@ -1,7 +1,8 @@
 """The index: key → where its value lies, revision, expiry. Values stay on disk. (Bitcask calls this the keydir.)
 
 An entry is packed into one bytes object: with keys of 11 characters it takes 150 bytes a key, where a tuple of numbers
-would take twice that. The few that have an owner have it beside.
+would take twice that. The few that have an owner have it beside. Behind an entry's numbers stands what its line takes
+besides the value, in two bytes that cost nothing: objects of up to 64 bytes are equally large.
 """
 
 import struct
@@ -12,12 +13,16 @@ from kvd.backend.file.engine.format import AFTER_VALUE, Row, entry_bytes, parse_
 from kvd.backend.file.engine.interface import NEVER, Entry, Put, Removal
 
 _packed = struct.Struct("<QIQd")
-_pack = _packed.pack
+_unpack = _packed.unpack_from
+_packed_with_extra = struct.Struct("<QIQdH")
+_pack, _unpack_with_extra = _packed_with_extra.pack, _packed_with_extra.unpack
+_MOST_EXTRA = (1 << 16) - 1
+"""Bytes of a line besides its value that can be noted; 0 is noted for more, which takes a key of thousands of bytes."""
 
 
 def pack(entry: Entry) -> bytes:
-    """Return an entry as the index keeps it."""
-    return _pack(*entry)
+    """Return an entry in few bytes."""
+    return _packed.pack(*entry)
 
 
 def unpack(packed: bytes) -> Entry:
@@ -39,7 +44,7 @@ class Index:
     def find(self, key: str) -> Entry | None:
         """Return the key's entry, or None."""
         packed = self._entries.get(key)
-        return None if packed is None else Entry._make(_packed.unpack(packed))
+        return None if packed is None else Entry._make(_unpack(packed))
 
     def holds_any(self, keys: Collection[str]) -> bool:
         """Tell whether any of the keys has an entry."""
@@ -63,7 +68,10 @@ class Index:
                 continue
             value, revision, expires_at, owner = change
             length = len(value)
-            entries[key] = pack(line_end - after - length, length, revision, expires_at)
+            extra = size - length
+            if extra > _MOST_EXTRA:
+                extra = 0
+            entries[key] = pack(line_end - after - length, length, revision, expires_at, extra)
             self.live_bytes += size
             if owner is not None:
                 self._owners[key] = owner
@@ -75,7 +83,8 @@ class Index:
             if key in entries:
                 self.remove(key)
             if revision:
-                entries[key] = pack(address, length, revision, expires_at)
+                extra = size - length
+                entries[key] = pack(address, length, revision, expires_at, extra if extra <= _MOST_EXTRA else 0)
                 self.live_bytes += size
                 if owner is not None:
                     self._owners[key] = parse_owner(owner)
@@ -85,14 +94,16 @@ class Index:
         packed = self._entries.pop(key, None)
         if packed is None:
             return None
-        entry = Entry._make(_packed.unpack(packed))
+        *numbers, extra = _unpack_with_extra(packed)
+        entry = Entry._make(numbers)
         owner = self._owners.pop(key, None) if self._owners else None
-        self.live_bytes -= entry_bytes(key, entry, owner)
+        self.live_bytes -= extra + entry.length if extra else entry_bytes(key, entry, owner)
         return entry
 
-    def move(self, key: str, entry: Entry) -> None:
+    def move(self, key: str, address: int) -> None:
         """Set a new address for a key that is there."""
-        self._entries[key] = _pack(*entry)
+        _, *others = _unpack_with_extra(self._entries[key])
+        self._entries[key] = _pack(address, *others)
 
     def keys(self) -> list[str]:
         """Return the keys as they are now."""
@@ -101,6 +112,6 @@ class Index:
     def expiring(self) -> Iterator[tuple[float, str]]:
         """Yield `expires_at` and key of every entry that has one."""
         for key, packed in self._entries.items():
-            expires_at = _packed.unpack(packed)[3]
+            expires_at = _unpack(packed)[3]
             if expires_at != NEVER:
                 yield expires_at, key

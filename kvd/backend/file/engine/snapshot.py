@@ -18,7 +18,9 @@ GROUP_BYTES = 8192
 # More than a file is ever grown by. What is longer than this is no spaces, but what a damaged file ends with.
 _MOST_SPACES = 16 << 20
 _BUFFER_BYTES = 256 * 1024
-_SPREAD_BYTES = 64 * 1024
+_SPACES = b" " * (64 * 1024)
+_MOST_PARTS = 1024
+"""What one call writes: `IOV_MAX`."""
 NO_SECOND_NAMES = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 """What `os.link` fails with on FAT and some network file systems."""
 
@@ -66,13 +68,13 @@ class Snapshot:
     def _close_group(self, outcomes: dict[str, Outcome] | None = None, clear: Clear | None = None) -> None:
         commit = Commit(self._revision, NEVER, self._changes, outcomes or {}, clear)
         encoded = encode_commit(commit, self.end, aligned=False, timed=False)
-        self._buffer.append(encoded.data)
+        self._buffer += encoded.parts
         self.placed += [
             line_end - AFTER_VALUE - len(put.value)
             for (line_end, _), (_, put) in zip(encoded.lines, self._changes, strict=True)
             if isinstance(put, Put)
         ]
-        self.end += len(encoded.data)
+        self.end = encoded.stop
         self._changes = []
         self._group_bytes = 0
         if self.end - self._written >= _BUFFER_BYTES:
@@ -155,31 +157,45 @@ def pwrite_all(fd: int, data: bytes, offset: int) -> None:
         written += os.pwrite(fd, memoryview(data)[written:], offset + written)
 
 
-def pwrite_spread(fd: int, data: bytes, offset: int) -> None:
-    """Do as `pwrite_all`, for a place that will be overwritten bit by bit.
+def pwrite_parts(fd: int, parts: list[bytes], offset: int) -> None:
+    """Write all `parts`, one behind the other, without putting them together first."""
+    if len(parts) == 1:
+        pwrite_all(fd, parts[0], offset)
+        return
+    for first in range(0, len(parts), _MOST_PARTS):
+        some = parts[first : first + _MOST_PARTS]
+        size = sum(map(len, some))
+        if (written := os.pwritev(fd, some, offset)) < size:
+            pwrite_all(fd, b"".join(some)[written:], offset + written)
+        offset += size
+
+
+def pwrite_spaces(fd: int, count: int, end: bytes, offset: int) -> None:
+    """Write so many spaces and then `end`, at a place that will be overwritten bit by bit.
 
     The kernel caches what is written at once in as large a folio as it can, and goes through all the blocks of a folio
     for each later write and sync of one of them. By way of sendfile, still in one call, it is 64 KiB at a time.
     """
-    if len(data) < _SPREAD_BYTES:
-        pwrite_all(fd, data, offset)
+    whole, rest = divmod(count, len(_SPACES))
+    parts = [_SPACES] * whole + [_SPACES[:rest] + end]
+    if not whole:
+        pwrite_parts(fd, parts, offset)
         return
     try:
         source = os.memfd_create("kvd")
     except OSError:  # no descriptor is left, or it is forbidden
-        pwrite_all(fd, data, offset)
+        pwrite_parts(fd, parts, offset)
         return
     try:
-        with open(source, "wb", closefd=False) as file:
-            file.write(data)
+        pwrite_parts(source, parts, 0)
         os.lseek(fd, offset, os.SEEK_SET)
-        sent = 0
-        while sent < len(data):
-            sent += os.sendfile(fd, source, sent, len(data) - sent)
+        size, sent = count + len(end), 0
+        while sent < size:
+            sent += os.sendfile(fd, source, sent, size - sent)
     except OSError as error:
         if error.errno != errno.EINVAL:
             raise
-        pwrite_all(fd, data, offset)  # the file system takes nothing this way
+        pwrite_parts(fd, parts, offset)  # the file system takes nothing this way
     finally:
         os.close(source)
 

@@ -7,7 +7,7 @@ one group is under way at a time, so an operation is never decided on what may y
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +15,9 @@ from kvclient.contract.errors import DataStoreError, StoreFullError
 from kvd.backend.file.engine.interface import Commit, Compaction, Engine, Outcome
 from kvd.backend.file.store.committed import Committed
 from kvd.backend.file.store.keys import Keys
-from kvd.backend.file.store.operations import CHANGES, FREES
+from kvd.backend.file.store.operations import CHANGES, FREES, IN_STEPS, Meaning, is_long
 from kvd.backend.file.store.outcomes import Outcomes, Result, repeated, split_id
-from kvd.backend.file.store.view import View, WaitsError
+from kvd.backend.file.store.view import Mark, View, WaitsError
 from kvd.limits import CompactWhen, Limits
 
 # Where less than this is left for the records of what a sweep removes, a compaction does its work.
@@ -72,16 +72,32 @@ class Store:
     # Changes.
 
     def decide(self, tasks: Sequence[tuple[Any, ...]]) -> Group:
+        """Do as `deciding`, without a pause."""
+        steps = self.deciding(tasks)
+        try:
+            while True:
+                next(steps)
+        except StopIteration as end:
+            group: Group = end.value
+            return group
+
+    def deciding(self, tasks: Sequence[tuple[Any, ...]]) -> Generator[None, None, Group]:
         """Decide operations in their order, up to the first that has to wait (see `Group.results`).
 
         A task is who asks for it (an `Asker`, or None: the store itself), the request, and what the caller adds.
+
+        A generator of short steps: more than one only where operations are long. Between them others may read, and
+        nothing else may be decided.
         """
         view = View(self.keys, self._clock())
         group = Group(view)
         for asker, request, *_ in tasks:
             view.asker = asker
+            mark, meaning = view.mark(), CHANGES[request.op]
+            if is_long(request) and self._repeated(request, group) is None:
+                meaning = yield from _carried_out(view, request)
             try:
-                group.results.append(self._decide_once(request, group))
+                group.results.append(self._decide_once(request, group, mark, meaning))
             except WaitsError:
                 break
             except DataStoreError as error:
@@ -93,34 +109,41 @@ class Store:
             )
         return group
 
-    def _decide_once(self, request: Any, group: Group) -> Result:
+    def _decide_once(self, request: Any, group: Group, mark: Mark, meaning: Meaning) -> Result:
         """Decide an operation, unless it is the repetition of one that was decided already."""
         if request.id is None:
-            return self._decide(request, group, None, -1)
-        client, number = split_id(request.id)
-        if client in group.heard:
-            outcome = repeated(group.heard[client], client, number)
-        else:
-            outcome = self._outcomes.recall(client, number)
+            return self._decide(request, group, mark, meaning, None, -1)
+        outcome = self._repeated(request, group)
         if outcome is not None:
             return outcome
+        client, number = split_id(request.id)
         try:
-            result = self._decide(request, group, client, number)
+            result = self._decide(request, group, mark, meaning, client, number)
         except DataStoreError as error:
             group.heard[client] = (number, error)
             raise
         group.heard[client] = (number, result)
         return result
 
+    def _repeated(self, request: Any, group: Group) -> Result | None:
+        """Return what became of an operation that repeats one of the group, or of an earlier one; None if it is new."""
+        if request.id is None:
+            return None
+        client, number = split_id(request.id)
+        if client in group.heard:
+            return repeated(group.heard[client], client, number)
+        return self._outcomes.recall(client, number)
+
     def recall(self, request: Any) -> Result | None:
         """Return what became of an operation that repeats one of a finished group; None if it is new."""
         return None if request.id is None else self._outcomes.recall(*split_id(request.id))
 
-    def _decide(self, request: Any, group: Group, client: str | None, number: int) -> Outcome:
+    def _decide(
+        self, request: Any, group: Group, mark: Mark, meaning: Meaning, client: str | None, number: int
+    ) -> Outcome:
         view, op = group.view, request.op
-        mark = view.mark()
         try:
-            fields = CHANGES[op](view, request)
+            fields = meaning(view, request)
             if view.revision != mark.revision:
                 cost = self.engine.cost(view.written(mark.changes), client, fields if client else b"", view.clear)
                 self._check_room(cost, group, removing=op in FREES)
@@ -234,3 +257,19 @@ class Store:
             raise
         finally:
             steps.close()
+
+
+def _carried_out(view: View, request: Any) -> Generator[None, None, Meaning]:
+    """Carry out a long operation in steps. Returns what tells its fields, or raises what it was refused with."""
+    refused: Exception
+    try:
+        fields = yield from IN_STEPS[request.op](view, request)
+    except (WaitsError, DataStoreError) as error:
+        refused = error
+    else:
+        return lambda _view, _request: fields
+
+    def refuse(_view: View, _request: Any) -> bytes:
+        raise refused
+
+    return refuse

@@ -1,10 +1,10 @@
 """What each operation means: a function of a view of the keys and the request."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any
 
 from kvclient.contract.operations import OPERATIONS
-from kvd.backend.file.store.operations.batch import batch
+from kvd.backend.file.store.operations.batch import LONG, batch, batch_in_steps
 from kvd.backend.file.store.operations.batch_create import batch_create
 from kvd.backend.file.store.operations.clear import clear
 from kvd.backend.file.store.operations.count import count
@@ -21,7 +21,8 @@ from kvd.backend.file.store.operations.upkeep import forget, release, sweep, wri
 from kvd.backend.file.store.replies import Answer
 from kvd.backend.file.store.view import View
 
-CHANGES: dict[str, Callable[[View, Any], bytes]] = {
+Meaning = Callable[[View, Any], bytes]
+CHANGES: dict[str, Meaning] = {
     "create": create,
     "put": put,
     "update": update,
@@ -39,6 +40,15 @@ CHANGES: dict[str, Callable[[View, Any], bytes]] = {
     "forget": forget,
 }
 """They return what the reply says besides the revision, as JSON fields."""
+
+
+def is_long(request: Any) -> bool:
+    """Tell whether a change is to be carried out in steps: see `IN_STEPS`."""
+    return request.op in IN_STEPS and len(getattr(request, OPERATIONS[request.op].concerns)) > LONG
+
+
+IN_STEPS: dict[str, Callable[[View, Any], Generator[None, None, bytes]]] = {"batch": batch_in_steps}
+"""The changes that would keep others waiting for long, as generators of short steps that return what `CHANGES` do."""
 READS: dict[str, Callable[..., Answer]] = {
     "read": read,
     "exists": exists,
