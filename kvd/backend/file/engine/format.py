@@ -204,13 +204,10 @@ def is_closed(rest: bytes) -> bool:
 
 def encode_ids(outcomes: dict[str, Outcome]) -> bytes:
     """Return the `ids` field of a marker."""
-    if not outcomes:
-        return b""
-    listed = [
-        b"%s:[%d,%d]" % (encode_basestring(client).encode(), number, revision)
-        for client, (number, revision, _) in outcomes.items()
-    ]
-    return b',"ids":{%s}' % b",".join(listed)
+    ids = ""
+    for client, (number, revision, _) in outcomes.items():
+        ids += f"{encode_basestring(client)}:[{number},{revision}],"
+    return b',"ids":{%s}' % ids[:-1].encode() if ids else b""
 
 
 def encode_change(key: str, change: Put | Removal) -> bytes:

@@ -160,7 +160,8 @@ def pwrite_all(fd: int, data: bytes, offset: int) -> None:
 def pwrite_parts(fd: int, parts: list[bytes], offset: int) -> None:
     """Write all `parts`, one behind the other, without putting them together first."""
     if len(parts) == 1:
-        pwrite_all(fd, parts[0], offset)
+        if (written := os.pwrite(fd, parts[0], offset)) < len(parts[0]):
+            pwrite_all(fd, parts[0][written:], offset + written)
         return
     for first in range(0, len(parts), _MOST_PARTS):
         some = parts[first : first + _MOST_PARTS]

@@ -94,7 +94,7 @@ class Store:
         for asker, request, *_ in tasks:
             view.asker = asker
             mark, meaning = view.mark(), CHANGES[request.op]
-            if is_long(request) and self._repeated(request, group) is None:
+            if request.op in IN_STEPS and is_long(request) and self.recall(request, group) is None:
                 meaning = yield from _carried_out(view, request)
             try:
                 group.results.append(self._decide_once(request, group, mark, meaning))
@@ -113,10 +113,10 @@ class Store:
         """Decide an operation, unless it is the repetition of one that was decided already."""
         if request.id is None:
             return self._decide(request, group, mark, meaning, None, -1)
-        outcome = self._repeated(request, group)
+        client, number = split_id(request.id)
+        outcome = self._recall(client, number, group)
         if outcome is not None:
             return outcome
-        client, number = split_id(request.id)
         try:
             result = self._decide(request, group, mark, meaning, client, number)
         except DataStoreError as error:
@@ -125,18 +125,14 @@ class Store:
         group.heard[client] = (number, result)
         return result
 
-    def _repeated(self, request: Any, group: Group) -> Result | None:
-        """Return what became of an operation that repeats one of the group, or of an earlier one; None if it is new."""
-        if request.id is None:
-            return None
-        client, number = split_id(request.id)
-        if client in group.heard:
+    def recall(self, request: Any, group: Group | None = None) -> Result | None:
+        """Return what became of an operation that repeats an earlier one, or one of `group`; None if it is new."""
+        return None if request.id is None else self._recall(*split_id(request.id), group)
+
+    def _recall(self, client: str, number: int, group: Group | None) -> Result | None:
+        if group is not None and client in group.heard:
             return repeated(group.heard[client], client, number)
         return self._outcomes.recall(client, number)
-
-    def recall(self, request: Any) -> Result | None:
-        """Return what became of an operation that repeats one of a finished group; None if it is new."""
-        return None if request.id is None else self._outcomes.recall(*split_id(request.id))
 
     def _decide(
         self, request: Any, group: Group, mark: Mark, meaning: Meaning, client: str | None, number: int

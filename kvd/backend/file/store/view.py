@@ -33,7 +33,23 @@ class Mark(NamedTuple):
 class View:
     """The keys of a store at one time, with the changes of a group so far."""
 
+    removes = False
+    """Whether a key was removed."""
+    binds = False
+    """Whether a key was bound to a process."""
+    expires = False
+    """Whether a key was given a TTL."""
+    clear: Clear | None = None
+    cleared: int | None = None
+    reached: str | None = None
+    """Up to which key a clear is written down."""
+    asker: Asker | None = None
+    """Who asks for the operation that is being decided."""
+    _looked_up: tuple[str | None, Entry | None] = (None, None)
+    """The last key that was looked for, which is mostly the next to change, and its entry."""
+
     def __init__(self, keys: Keys, now: float) -> None:
+        # Above stands what most groups leave as it is: a group of one operation takes a microsecond less so.
         self._keys = keys
         self._engine = keys.engine
         self.now = now
@@ -46,22 +62,8 @@ class View:
         self._olds: list[Old] = []
         """For each change, what was there before it."""
         self._latest: dict[str, Put | Removal] = {}
-        self._looked_up: tuple[str | None, Entry | None] = (None, None)
-        """The last key that was looked for, which is mostly the next to change, and its entry."""
-        self.removes = False
-        """Whether a key was removed."""
-        self.binds = False
-        """Whether a key was bound to a process."""
-        self.expires = False
-        """Whether a key was given a TTL."""
-        self.clear: Clear | None = None
-        self.cleared: int | None = None
-        self.reached: str | None = None
-        """Up to which key a clear is written down."""
         self.swept: list[tuple[float, str]] = []
         """What sweeps took from the keys that are due; it has to be put back if the group fails."""
-        self.asker: Asker | None = None
-        """Who asks for the operation that is being decided."""
 
     @property
     def limits(self) -> Limits:

@@ -43,8 +43,8 @@ CHANGES: dict[str, Meaning] = {
 
 
 def is_long(request: Any) -> bool:
-    """Tell whether a change is to be carried out in steps: see `IN_STEPS`."""
-    return request.op in IN_STEPS and len(getattr(request, OPERATIONS[request.op].concerns)) > LONG
+    """Tell whether a change of `IN_STEPS` has so many members that it is to be carried out in steps."""
+    return len(getattr(request, OPERATIONS[request.op].concerns)) > LONG
 
 
 IN_STEPS: dict[str, Callable[[View, Any], Generator[None, None, bytes]]] = {"batch": batch_in_steps}
