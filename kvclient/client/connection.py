@@ -1,52 +1,17 @@
 """One line to the daemon: a request goes out and its reply comes back, whatever happens to the daemon meanwhile."""
 
-import os
 import select
 import socket
 import sys
 import time
-from abc import ABC, abstractmethod
 from typing import Any
 
-from kvclient.client.attempts import FIRST_RETRY_SECONDS, Exchange, attempts, went_away
-from kvclient.contract.calls import identified
+from kvclient.client.attempts import FIRST_RETRY_SECONDS, Exchange, attempts
+from kvclient.client.line import CONNECT_SECONDS, Line, LineLost, UnreachableError, no_kvd
 from kvclient.contract.endpoint import Target, tcp_address
-from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestError
-from kvclient.contract.ownership import check_peer, explain_refusal
+from kvclient.contract.errors import RequestError
+from kvclient.contract.ownership import check_peer
 from kvclient.contract.zmtp import Conversation, ProtocolError
-
-_CONNECT_SECONDS = 1.0
-
-
-class _LineLost(Exception):
-    """The line broke, or no reply came in time. No OSError, which a signal handler of the program may raise as well."""
-
-
-class _UnreachableError(Exception):
-    """The daemon cannot be connected to, for a reason that waiting does not remove."""
-
-
-class Line(ABC):
-    """What a connection has, whether it blocks or is awaited: a target, and ids for its requests.
-
-    A line has one request under way at a time, and belongs to the process that made it.
-    """
-
-    def __init__(self, target: Target) -> None:
-        self.pid = os.getpid()
-        self._target = target
-        self._answered = False
-        self._client = os.urandom(9).hex()
-        self._number = 0
-
-    def identify(self, request: bytes) -> bytes:
-        """Return a changing request with the next id of this line."""
-        self._number += 1
-        return identified(request, self._client, self._number)
-
-    @abstractmethod
-    def close(self) -> None:
-        """Disconnect. The next request connects again."""
 
 
 class Connection(Line):
@@ -59,10 +24,6 @@ class Connection(Line):
         self._conversation: Conversation
         self.busy = False
         """Whether a request is under way. Who asks in the midst of it, as a signal handler may, needs another line."""
-        self._sent = False
-        """Whether the request under way has been sent to its end, so that the daemon may carry it out."""
-        self._hang_ups = 0
-        """How often the peer hung up in the middle of the request."""
 
     def ask(self, request: bytes, timeout: float, *, changes: bool, wait: float = 0.0) -> bytes:
         """Return the reply to `request`, which is repeated until one comes; one that `changes` the store gets an id.
@@ -82,9 +43,8 @@ class Connection(Line):
                 if reply is not None:
                     return reply
             return self._attempt(request, started, timeout, changes=changes, wait=wait)
-        except _UnreachableError as error:
-            unavailable = DaemonUnavailableError(f"The daemon on {self._target.endpoint} cannot be reached: {error}.")
-            raise (went_away(unavailable, changes=changes) if self._sent else unavailable) from None
+        except UnreachableError as error:
+            raise self._unavailable(error, changes=changes) from None
         finally:
             self.busy = False
 
@@ -99,11 +59,7 @@ class Connection(Line):
             if (reply := self._exchange(request, step.seconds, deadline)) is not None:
                 self._answered = True
                 return reply
-            if self._hang_ups == 2 and not self._sent:  # once may be a restart
-                raise RequestError(
-                    f"The daemon hung up while the request of {len(request)} bytes was being sent; it may be larger "
-                    "than the daemon takes (setting max_request_bytes). It was not carried out."
-                )
+            self._check_hang_ups(request)
         raise AssertionError("attempts end with a reply or an error")
 
     def _exchange(self, request: bytes, seconds: float, deadline: float) -> bytes | None:
@@ -121,7 +77,7 @@ class Connection(Line):
         except BaseException as error:
             # Too late, or Ctrl-C: the reply that may still come must not be taken for that to another request.
             self.close()
-            if isinstance(error, _LineLost):
+            if isinstance(error, LineLost):
                 return None
             raise
         return reply
@@ -138,19 +94,19 @@ class Connection(Line):
             try:
                 data = connected.recv(wanted)
             except OSError:
-                raise _LineLost from None
+                raise LineLost from None
             if not data:
-                raise _LineLost
+                raise LineLost
         try:
             return conversation.receive(data)
         except (ProtocolError, RequestError) as error:
-            raise DataStoreError(f"What answered is no kvd: {self._target.endpoint} {error}.") from None
+            raise no_kvd(self._target.endpoint, error) from None
 
     def _send(self, connected: socket.socket, data: bytes, seconds: float, deadline: float) -> None:
         try:
             sent = connected.send(data)
         except OSError:
-            raise _LineLost from None
+            raise LineLost from None
         while sent < len(data):
             self._poll.modify(connected, select.POLLOUT)
             self._wait(seconds, deadline)
@@ -159,20 +115,20 @@ class Connection(Line):
                 sent += connected.send(memoryview(data)[sent:])
             except OSError:
                 self._hang_ups += 1
-                raise _LineLost from None
+                raise LineLost from None
 
     def _wait(self, seconds: float, deadline: float) -> None:
         # Not in recv with a timeout: that is one more system call for each request.
         left = deadline - time.monotonic()
         if left <= 0 or not self._poll.poll(1000 * min(seconds, left)):
-            raise _LineLost
+            raise LineLost
 
     def _open(self, deadline: float) -> socket.socket:
         path = self._target.socket
         address: Any = str(path) if path is not None else tcp_address(self._target.endpoint)
-        seconds = min(_CONNECT_SECONDS, deadline - time.monotonic())
+        seconds = min(CONNECT_SECONDS, deadline - time.monotonic())
         if seconds <= 0:
-            raise _LineLost
+            raise LineLost
         self._conversation = Conversation(b"REQ", sys.maxsize)  # first, as `close` ends it with the socket
         try:
             if path is not None:
@@ -182,12 +138,8 @@ class Connection(Line):
             else:
                 connected = self._socket = socket.create_connection(address, seconds)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        except (PermissionError, socket.gaierror) as error:
-            if path is not None:
-                explain_refusal(path.parent)
-            raise _UnreachableError(error.strerror) from None
-        except OSError:
-            raise _LineLost from None
+        except OSError as error:
+            raise self._not_connected(error) from None
         if path is not None:
             check_peer(connected, self._target.endpoint)  # before a byte is sent
         connected.setblocking(False)

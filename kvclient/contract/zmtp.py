@@ -140,6 +140,7 @@ class Conversation:
             flags, data = yield from self._frame(left)
             if flags & _COMMAND:
                 self._command(data)
+                self._between_messages = not frames
                 continue
             more = bool(flags & _MORE)
             left -= len(data)

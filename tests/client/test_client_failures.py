@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 
 import pytest
 import zmq
+from awaited import Awaited
 
 from kvclient import (
     AsyncClient,
@@ -25,6 +26,12 @@ from kvclient import (
 from kvclient.client import attempts
 from kvclient.contract.zmtp import Conversation
 from processes import Daemon, environment, wait_until
+
+
+@pytest.fixture(params=[Client, Awaited])
+def client(request):
+    """The class of a client, for threads or for tasks: what they do is the same."""
+    return request.param
 
 
 @pytest.fixture
@@ -179,21 +186,21 @@ def test_a_timeout_that_cannot_be(kind, timeout):
 @pytest.mark.parametrize(
     "answer", [b"", b"hello", b"[]", b"{}", b'{"ok":false}', b'{"ok":0,"error":1,"message":2,"keys":3}']
 )
-def test_what_answers_is_no_kvd(directory, answer):
+def test_what_answers_is_no_kvd(directory, client, answer):
     """A reply that is not one of kvd's is an error that shows it."""
     with zmq.Context() as context, context.socket(zmq.REP) as other:
         other.bind(f"ipc://{directory}/other.sock")
         thread = threading.Thread(target=lambda: (other.recv(), other.send(answer)))
         thread.start()
 
-        with pytest.raises(DataStoreError, match="is no kvd"), Client(f"ipc://{directory}/other.sock") as store:
+        with pytest.raises(DataStoreError, match="is no kvd"), client(f"ipc://{directory}/other.sock") as store:
             store.read("key1")
 
         thread.join()
 
 
 @pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n"], ids=["nothing", "HTTP"])
-def test_what_answers_is_no_zeromq(directory, says):
+def test_what_answers_is_no_zeromq(directory, client, says):
     """Neither one that hangs up nor one that says something else keeps a call for longer than its timeout, and the call
     does not ask without a pause.
     """
@@ -214,8 +221,9 @@ def test_what_answers_is_no_zeromq(directory, says):
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            with pytest.raises(DataStoreError, match=r"No answer|is no kvd: .* is no ZeroMQ socket"):
-                Client(f"ipc://{path}", timeout=0.5).ping()
+            told = r"No answer|is no kvd: .* is no ZeroMQ socket"
+            with pytest.raises(DataStoreError, match=told), client(f"ipc://{path}", timeout=0.5) as store:
+                store.ping()
         finally:
             with socket.socket(socket.AF_UNIX) as last:
                 last.connect(str(path))
@@ -261,7 +269,7 @@ def received(connection, conversation, pause=0.0):
 PING = b"\x04\x07\x04PING\x00\x10"
 
 
-def test_a_peer_that_pings(listener):
+def test_a_peer_that_pings(listener, client):
     """What a proxy built on libzmq may say besides replies, and in one piece with them, is answered and no reply."""
     pongs = []
 
@@ -272,14 +280,14 @@ def test_a_peer_that_pings(listener):
                 connection.sendall(conversation.message(b'{"ok":true}') + PING)
         return bool(pongs)
 
-    with peer(listener, talk), Client(f"ipc://{listener.getsockname()}") as store:
+    with peer(listener, talk), client(f"ipc://{listener.getsockname()}") as store:
         for _ in range(3):
             store.ping()
 
-    assert 2 == sum(pongs)
+    assert sum(pongs) >= 2  # with the last reply nobody may look at the PING behind it
 
 
-def test_a_peer_that_only_pings(listener):
+def test_a_peer_that_only_pings(listener, client):
     """A request that got lost behind such a proxy is repeated all the same."""
     requests = []
 
@@ -294,13 +302,13 @@ def test_a_peer_that_only_pings(listener):
             connection.sendall(conversation.message(b'{"ok":true}'))
         return bool(requests)
 
-    with peer(listener, talk), Client(f"ipc://{listener.getsockname()}", timeout=20) as store:
+    with peer(listener, talk), client(f"ipc://{listener.getsockname()}", timeout=20) as store:
         store.ping()
 
     assert 2 == len(requests)
 
 
-def test_a_slow_line(listener, monkeypatch):
+def test_a_slow_line(listener, client, monkeypatch):
     """A request and a reply that take longer than an attempt are not given up while there is progress."""
     monkeypatch.setattr(attempts, "MOST_RETRY_SECONDS", 0.25)
     value = "x" * 1_000_000
@@ -314,14 +322,52 @@ def test_a_slow_line(listener, monkeypatch):
             time.sleep(0.03)
         return True
 
-    with peer(listener, talk), Client(f"ipc://{listener.getsockname()}", timeout=20) as store:
+    with peer(listener, talk), client(f"ipc://{listener.getsockname()}", timeout=20) as store:
         assert 1 == store.create("key1", value)
 
 
+def test_a_peer_that_hangs_up_during_a_request(listener, client):
+    """It is asked once more, as it may have restarted; then the request is too large for it."""
+
+    def talk(connection, conversation):
+        while not conversation.established:
+            conversation.receive(connection.recv(1000))
+        hung_up.append(len(connection.recv(1000)))
+        return len(hung_up) == 2
+
+    hung_up = []
+    with (
+        peer(listener, talk),
+        pytest.raises(RequestError, match=r"hung up .* 100\d{4} bytes .* max_request_bytes.* not carried out"),
+        client(f"ipc://{listener.getsockname()}", timeout=20) as store,
+    ):
+        store.create("key1", "x" * 1_000_000)
+
+
+def test_the_first_address_that_accepts(client, monkeypatch):
+    """Of a host that has several, such as one of IPv6 and one of IPv4."""
+
+    def addresses(_host, port, *_arguments, **_options):
+        inet = socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, ""
+        return [(*inet, ("127.0.0.2", port)), (*inet, ("127.0.0.1", port))]
+
+    def talk(connection, conversation):
+        if received(connection, conversation) is None:
+            return False
+        connection.sendall(conversation.message(b'{"ok":true}'))
+        return True
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        monkeypatch.setattr(socket, "getaddrinfo", addresses)
+        endpoint = f"tcp://host:{listener.getsockname()[1]}"
+        with peer(listener, talk), client(endpoint, timeout=20) as store:
+            store.ping()
+
+
 @pytest.mark.parametrize("answered", [False, True])
-def test_a_request_larger_than_any(start_daemon, answered):
+def test_a_request_larger_than_any(start_daemon, client, answered):
     """The daemon receives it to its end, refuses it with the setting that it is about, and serves on."""
-    with Client(start_daemon(max_request_bytes="1").endpoint, timeout=20) as store:
+    with client(start_daemon(max_request_bytes="1").endpoint, timeout=20) as store:
         if answered:
             store.ping()
         with pytest.raises(
@@ -332,7 +378,7 @@ def test_a_request_larger_than_any(start_daemon, answered):
         assert 1 == store.create("key1", 1)
 
 
-def test_a_host_without_an_address(monkeypatch):
+def test_a_host_without_an_address(client, monkeypatch):
     """DaemonUnavailableError if it is so from the start; after a request was sent, that may have been carried out."""
 
     def fails(*_):
@@ -344,8 +390,10 @@ def test_a_host_without_an_address(monkeypatch):
         monkeypatch.setattr(socket, "getaddrinfo", fails)
         return True
 
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        store = Client(f"tcp://127.0.0.1:{listener.getsockname()[1]}")
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        client(f"tcp://127.0.0.1:{listener.getsockname()[1]}") as store,
+    ):
         with (
             peer(listener, talk),
             pytest.raises(RequestTimeoutError, match=r"not known\. .* may have been carried out"),
@@ -394,18 +442,21 @@ def test_no_more_descriptors(python, shared_daemon):
     assert python(WITHOUT_DESCRIPTORS, shared_daemon.endpoint).endswith("cannot be reached: Too many open files.")
 
 
-def test_a_socket_of_another_type(directory):
+def test_a_socket_of_another_type(directory, client):
     """What cannot be connected to, though something is bound there, ends in a timeout."""
     path = directory / "other.sock"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
         other.bind(str(path))
 
-        with pytest.raises(RequestTimeoutError, match="No answer from"):
-            Client(f"ipc://{path}", timeout=0.1).ping()
+        with (
+            pytest.raises(RequestTimeoutError, match="No answer from"),
+            client(f"ipc://{path}", timeout=0.1) as store,
+        ):
+            store.ping()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "*"])
-def test_tcp(directory, host):
+def test_tcp(directory, client, host):
     """A daemon on a TCP port is the same to clients of all kinds."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -416,7 +467,7 @@ def test_tcp(directory, host):
     daemon.launch()
     try:
         wait_until(lambda: "serving" in daemon.log.read_text())
-        with Client(endpoint, timeout=30) as store:
+        with client(endpoint, timeout=30) as store:
             assert 1 == store.create("key1", "value1")
         daemon.endpoint = endpoint
         assert b'"value1"' in daemon.ask(b'{"op":"read","key":"key1"}')
@@ -425,9 +476,9 @@ def test_tcp(directory, host):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_restart_between_two_calls_goes_unnoticed(daemon, number):
+def test_a_restart_between_two_calls_goes_unnoticed(daemon, client, number):
     """The next call finds the new daemon by itself."""
-    with Client(daemon.endpoint, timeout=30) as store:
+    with client(daemon.endpoint, timeout=30) as store:
         store.create("key1", 1)
         daemon.stop(number)
         daemon.start()
@@ -515,12 +566,12 @@ class LossyProxy(threading.Thread):
                             front.send_multipart([self.peer, peer, *frames])
 
 
-def test_a_change_whose_reply_was_lost_is_carried_out_once(daemon):
+def test_a_change_whose_reply_was_lost_is_carried_out_once(daemon, client):
     """The client asks again, and gets the first answer: no KeyExistsError for its own doing."""
     proxy = LossyProxy(daemon.endpoint, f"ipc://{daemon.directory}/proxy.sock")
     proxy.start()
     try:
-        with Client(f"ipc://{daemon.directory}/proxy.sock", timeout=30) as store:
+        with client(f"ipc://{daemon.directory}/proxy.sock", timeout=30) as store:
             assert 1 == store.create("key1", 1)
             assert 2 == store.batch_create({"key2": 2, "key3": 3})
             assert 3 == store.delete("key1")

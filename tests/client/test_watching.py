@@ -104,7 +104,7 @@ def test_a_restart_of_the_daemon_makes_no_difference(daemon):
 
 
 def test_asynchronously_a_restart_makes_no_difference(daemon):
-    """Libzmq does not tell that the daemon has gone; its monitor does."""
+    """A wait of half a minute ends when the daemon does, and goes on with the next one."""
 
     async def main():
         async with AsyncClient(daemon.endpoint, timeout=60) as store, await store.watch() as events:

@@ -88,6 +88,7 @@ def test_a_ping_is_answered():
 
     assert conversation.receive(b"\x04\x0a\x04PING\x00\x10abc") is None
     assert conversation.outgoing == b"\x04\x08\x04PONGabc"
+    assert conversation.under_way == 0
     conversation.outgoing = b""
     assert conversation.receive(b"\x01\x00\x04\x07\x04PING\x00\x10\x00\x01x") == b"x"
     assert conversation.outgoing == b"\x04\x05\x04PONG"

@@ -21,9 +21,10 @@ from peers.peer import Peer
 from probes import slow_disk, slow_disk_missing, start_up
 from runner import compare, running
 from table import report
+from tasks import compare_tasks
 
 _WORKLOADS = ["create", "read", "batch"]
-_PROBES = ["startup", "slowdisk"]
+_PROBES = ["tasks", "startup", "slowdisk"]
 _DOCS = Path(__file__).resolve().parents[3] / "docs"
 _PAGE, _CHART = _DOCS / "benchmarks.md", _DOCS / "benchmarks.svg"
 _START, _END = "<!-- results -->", "<!-- end of results -->"
@@ -75,6 +76,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--clients", type=lambda text: [int(n) for n in names(text)], default=[1, 4, 16], help="processes (1,4,16)"
     )
+    parser.add_argument(
+        "--tasks", type=lambda text: [int(n) for n in names(text)], default=[16, 64], help="of one process (16,64)"
+    )
     everything = ",".join([*_WORKLOADS, *_PROBES])
     parser.add_argument("--workloads", type=names, default=names(everything), help=f"some of {everything}")
     parser.add_argument("--peers", type=names, default=None, help="starts of names, as in 'kvd always,redis'")
@@ -108,6 +112,8 @@ def _measure(run: dict, peers: list[Peer], options: argparse.Namespace, director
     with running(peers, directory):
         workloads = [workload for workload in _WORKLOADS if workload in options.workloads]
         run["results"] = compare(peers, workloads, options.clients, options.rounds, options.seconds, progress)
+        if "tasks" in options.workloads:
+            run["tasks"] = compare_tasks(peers, options.tasks, options.rounds, options.seconds, progress)
         served = [peer for peer in peers if isinstance(peer, Kvd)]
         if "startup" in options.workloads and served:
             progress("kvctl read, import zmq")

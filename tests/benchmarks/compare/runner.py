@@ -51,7 +51,7 @@ def compare(
                     continue
                 progress(f"round {turn + 1}/{rounds}: {workload}, {count} clients, {peer.name}")
                 os.sync()  # what others wrote is not this one's to wait for
-                rates = _in_processes(peer, count, _measure, workload, seconds, f"{turn}{workload[0]}{count}")
+                rates = in_processes(peer, count, _measure, workload, seconds, f"{turn}{workload[0]}{count}")
                 measured.setdefault((workload, count, peer.name), []).append(sum(rates))
     return [
         {"workload": workload, "clients": count, "peer": name, "rates": rates}
@@ -59,7 +59,7 @@ def compare(
     ]
 
 
-def _in_processes(peer: Peer, count: int, work: Callable[..., float], *arguments: object) -> list[float]:
+def in_processes(peer: Peer, count: int, work: Callable[..., float], *arguments: object) -> list[float]:
     """Return what `work` returned in each of `count` processes that all started at once."""
     barrier, results = _fork.Barrier(count), _fork.SimpleQueue()
     processes = [
@@ -79,15 +79,15 @@ def _in_processes(peer: Peer, count: int, work: Callable[..., float], *arguments
 
 def _run(peer: Peer, number: int, barrier, results, work: Callable[..., float], *arguments: object) -> None:
     try:
-        results.put(work(peer.connect(), number, barrier, *arguments))
+        results.put(work(peer, number, barrier, *arguments))
     except Exception as error:  # noqa: BLE001  # the parent raises it
         barrier.abort()
         results.put(f"{type(error).__name__}: {error}")
 
 
-def _measure(session: Session, number: int, barrier, workload: str, seconds: float, prefix: str) -> float:
+def _measure(peer: Peer, number: int, barrier, workload: str, seconds: float, prefix: str) -> float:
     """Repeat an operation for so many seconds; return how many a second were done."""
-    perform = _operation(session, workload, f"{prefix}.{number}.")
+    perform = _operation(peer.connect(), workload, f"{prefix}.{number}.")
     perform()  # connects
     barrier.wait(60)
     started = time.perf_counter()

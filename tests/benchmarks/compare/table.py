@@ -13,6 +13,12 @@ _TARGETS = [
     ("read", "kvd always", "REP echo", {1: 0.85, 4: 0.8, 16: 0.75}),
     ("read", "kvd, bare REQ", "REP echo", {1: 0.85, 4: 0.8, 16: 0.75}),
 ]
+# The same of tasks.
+_TASK_TARGETS = [
+    ("create", "kvd always", "Redis always", {16: 1.2, 64: 1.2}),
+    ("create", "kvd interval", "Redis everysec", {16: 1.2, 64: 1.2}),
+    ("read", "kvd always", "Redis always", {16: 1.2, 64: 1.2}),
+]
 MOST_START_UP_RATIO = 1.6
 MOST_SLOW_DISK_P99 = 0.005
 
@@ -45,8 +51,10 @@ def report(run: dict) -> str:
     order, durable = run["peers"], run["durable"]
     rounds = f"{run['rounds']} interleaved round{'s' if run['rounds'] > 1 else ''}"
     parts = [f"{run['date']}, {run['machine']}, medians of {rounds}."]
-    parts += [_workload(medians, workload, order, durable) for workload in medians.workloads]
-    parts.append(_targets(medians, run))
+    parts += [_workload(medians, workload, order, durable, "clients") for workload in medians.workloads]
+    tasks = Medians(run.get("tasks", []))
+    parts += [_workload(tasks, workload, order, durable, "tasks") for workload in tasks.workloads]
+    parts.append(_targets(medians, tasks, run))
     if medians.workloads:
         parts.append(_behind(medians, [peer for peer in order if peer not in run["limits"]], durable))
     if run["missing"]:
@@ -54,9 +62,9 @@ def report(run: dict) -> str:
     return "\n\n".join(parts)
 
 
-def _workload(medians: Medians, workload: str, order: Sequence[str], durable: Sequence[str]) -> str:
+def _workload(medians: Medians, workload: str, order: Sequence[str], durable: Sequence[str], who: str) -> str:
     clients = medians.clients
-    rows = [[f"{_UNITS[workload]} a second, clients:", *map(str, clients), *(f"kvd / it, {n}" for n in clients)]]
+    rows = [[f"{_UNITS[workload]} a second, {who}:", *map(str, clients), *(f"kvd / it, {n}" for n in clients)]]
     done = medians.peers(workload)
     for peer in (peer for peer in order if peer in done):
         ours = _counterpart(workload, peer, durable)
@@ -66,14 +74,15 @@ def _workload(medians: Medians, workload: str, order: Sequence[str], durable: Se
     return _markdown(rows)
 
 
-def _targets(medians: Medians, run: dict) -> str:
+def _targets(medians: Medians, tasks: Medians, run: dict) -> str:
     rows = [["target", "clients", "reached", "wanted", ""]]
-    for workload, kvd, peer, wanted in _TARGETS:
-        for clients, least in wanted.items():
-            ratio = medians.ratio(workload, kvd, peer, clients)
-            if ratio is not None:
-                reached = [_ratio(ratio), f"≥ {least:.2f}", _verdict(ratio >= least)]
-                rows.append([f"{workload}: {kvd} / {peer}", str(clients), *reached])
+    for measured, who, targets in ((medians, "", _TARGETS), (tasks, " tasks", _TASK_TARGETS)):
+        for workload, kvd, peer, wanted in targets:
+            for clients, least in wanted.items():
+                ratio = measured.ratio(workload, kvd, peer, clients)
+                if ratio is not None:
+                    reached = [_ratio(ratio), f"≥ {least:.2f}", _verdict(ratio >= least)]
+                    rows.append([f"{workload}: {kvd} / {peer}", f"{clients}{who}", *reached])
     if run.get("start_up"):
         ratio = run["start_up"]["kvctl read"] / run["start_up"]["import zmq"]
         wanted = [f"≤ {MOST_START_UP_RATIO:.2f}", _verdict(ratio <= MOST_START_UP_RATIO)]

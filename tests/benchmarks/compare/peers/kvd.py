@@ -4,13 +4,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from peers.peer import OBJECT, READ_KEYS, Peer, ServerPeer, Session
+from peers.peer import OBJECT, READ_KEYS, AsyncSession, Peer, ServerPeer, Session
 
 COMMAND = [sys.executable, "-m", "kvd"]
 
 
 class Kvd(ServerPeer):
-    """A daemon, used through `kvclient.Client`."""
+    """A daemon, used through `kvclient.Client` and `kvclient.AsyncClient`."""
+
+    asynchronous = True
 
     def __init__(self, sync: str, prefix: Sequence[str] = ()) -> None:
         self.name = f"kvd {sync}"
@@ -31,6 +33,11 @@ class Kvd(ServerPeer):
 
         return _ClientSession(Client(self.endpoint, timeout=60))
 
+    def connect_async(self) -> AsyncSession:
+        from kvclient import AsyncClient
+
+        return _AsyncSession(AsyncClient(self.endpoint, timeout=60))
+
 
 class _ClientSession:
     # LocalDataStore has the same methods.
@@ -45,10 +52,21 @@ class _ClientSession:
         self._client.batch_create(dict.fromkeys(keys, OBJECT))
 
 
+class _AsyncSession:
+    def __init__(self, client) -> None:
+        self._client = client
+        self.read = client.read
+        self.close = client.close
+
+    async def create(self, key: str) -> None:
+        await self._client.create(key, OBJECT)
+
+
 class PlainKvd(Kvd):
     """A daemon, read with a bare REQ socket: what the server and the wire cost, without the client."""
 
     workloads = ("read",)
+    asynchronous = False
 
     def __init__(self) -> None:
         super().__init__("always")

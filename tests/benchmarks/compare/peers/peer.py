@@ -28,6 +28,14 @@ class Session(Protocol):
     def batch(self, keys: Sequence[str]) -> None: ...
 
 
+class AsyncSession(Protocol):
+    """A peer as the tasks of one event loop see it."""
+
+    async def create(self, key: str) -> None: ...
+    async def read(self, key: str) -> None: ...
+    async def close(self) -> None: ...
+
+
 class Peer(ABC):
     """A store to compare. `start` it, `connect` in each client process, `stop` it."""
 
@@ -38,6 +46,8 @@ class Peer(ABC):
     limit = False
     """Whether it is no store, but what no store can be faster than."""
     most_clients: int | None = None
+    asynchronous = False
+    """Whether it has a client for asyncio: `connect_async`."""
     program: str | None = None
     package: str | None = None
 
@@ -56,6 +66,10 @@ class Peer(ABC):
     @abstractmethod
     def connect(self) -> Session:
         """Return a session for this process."""
+
+    def connect_async(self) -> AsyncSession:
+        """Return a session for this event loop."""
+        raise NotImplementedError
 
     def load(self) -> None:
         """Create the keys that are read; called once, in a process of its own."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from peers.peer import VALUE, ServerPeer, Session
+from peers.peer import VALUE, AsyncSession, ServerPeer, Session
 
 
 class Redis(ServerPeer):
@@ -11,6 +11,7 @@ class Redis(ServerPeer):
 
     program = "redis-server"
     package = "redis"
+    asynchronous = True
 
     def __init__(self, appendfsync: str) -> None:
         self.name = f"Redis {appendfsync}"
@@ -34,6 +35,11 @@ class Redis(ServerPeer):
 
         return _Session(redis.Redis(unix_socket_path=str(self.socket)))
 
+    def connect_async(self) -> AsyncSession:
+        import redis.asyncio
+
+        return _AsyncSession(redis.asyncio.Redis(unix_socket_path=str(self.socket)))
+
 
 class _Session:
     def __init__(self, client) -> None:
@@ -48,3 +54,13 @@ class _Session:
         for key in keys:
             pipeline.set(key, VALUE, nx=True)
         assert all(pipeline.execute())
+
+
+class _AsyncSession:
+    def __init__(self, client) -> None:
+        self._client = client
+        self.read = client.get
+        self.close = client.aclose
+
+    async def create(self, key: str) -> None:
+        assert await self._client.set(key, VALUE, nx=True)
