@@ -37,13 +37,13 @@ class Call(Generic[T]):
     __slots__ = ("changes", "decode", "request", "wait")
 
     def __init__(self, request: bytes, changes: bool, decode: Callable[[dict[str, Any]], T], wait: float = 0.0) -> None:
-        self.request = request
+        self.request: bytes = request
         """UTF-8 JSON, without its closing brace where the operation changes something: `identified` closes it."""
-        self.changes = changes
+        self.changes: bool = changes
         """Whether it changes the store, so that it needs an id: a repetition must not change it again."""
-        self.decode = decode
+        self.decode: Callable[[dict[str, Any]], T] = decode
         """Turns the fields of the reply into what the caller gets."""
-        self.wait = wait
+        self.wait: float = wait
         """Seconds for which the daemon may hold back the reply."""
 
     def result(self, reply: bytes) -> T:

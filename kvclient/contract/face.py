@@ -316,7 +316,7 @@ class Face(ABC):
         >>> store.create("job:1", "waiting")
         42
         >>> store.batch([{"op": "pop", "key": "job:1"}, {"op": "increment", "key": "done"}])
-        [{'value': 'waiting', 'revision': 43}, {'value': 1, 'revision': 44}]
+        [{'revision': 43, 'value': 'waiting'}, {'revision': 44, 'value': 1}]
         """
         return self._call(calls.batch(operations))
 

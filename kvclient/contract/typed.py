@@ -21,17 +21,17 @@ def conversion(kind: Any, key: str, *, removes: bool) -> Callable[[Fields], Fiel
 
     `removes` tells that the key is gone by then. Raises what pydantic raises if it knows no such kind.
     """
-    adapter = _adapter(kind)
+    _adapter(kind)  # before anything is asked for
 
     def convert(fields: Fields) -> Fields:
         if "entries" in fields:
             for entry in fields["entries"]:
                 if "value" in entry:
-                    entry["value"] = _checked(adapter, entry["value"], kind, entry["key"])
+                    entry["value"] = check(entry["value"], kind, entry["key"])
             return fields
         value = fields["value"]
         try:
-            fields["value"] = _checked(adapter, value, kind, key)
+            fields["value"] = check(value, kind, key)
         except InvalidValueError as error:
             if not removes:
                 raise
@@ -43,7 +43,7 @@ def conversion(kind: Any, key: str, *, removes: bool) -> Callable[[Fields], Fiel
     return convert
 
 
-def _checked(adapter: TypeAdapter[Any], value: Any, kind: Any, key: str) -> Any:
+def check(value: Any, kind: Any, key: str) -> Any:
     """Return `value` as a `kind` of object. Raises `InvalidValueError` that says what does not fit.
 
     From JSON, not from the Python value: a strict model takes a date from JSON's string and would not from Python's.
@@ -51,7 +51,7 @@ def _checked(adapter: TypeAdapter[Any], value: Any, kind: Any, key: str) -> Any:
     cause: Exception
     try:
         # What has an alias is found under either name: which one it was stored under is the model's choice.
-        return adapter.validate_json(json.dumps(value), by_alias=True, by_name=True)
+        return _adapter(kind).validate_json(json.dumps(value), by_alias=True, by_name=True)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         place = "".join(f"[{step!r}]" for step in first["loc"])

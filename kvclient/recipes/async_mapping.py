@@ -77,11 +77,11 @@ class AsyncMapping(Generic[V]):
 
     async def popitem(self) -> tuple[str, V]:
         """Remove the first item and return it; see `StoreMapping.popitem`."""
-        return await run_async(self._store._call, popitem(self._as))
+        return await run_async(self._store._call, popitem(self._as))  # noqa: SLF001
 
     async def setdefault(self, key: str, default: Any = None) -> V:
         """Return the value of `key`; if there is none, store `default` first. See `StoreMapping.setdefault`."""
-        value: V = await run_async(self._store._call, setdefault(key, default, self._as))
+        value: V = await run_async(self._store._call, setdefault(key, default, self._as))  # noqa: SLF001
         return value
 
     async def update(self, other: Any = (), /, **more: Any) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from kvclient.contract import calls
 from kvclient.contract.errors import InvalidKeyError, KeyExistsError, KeyNotFoundError, KeyTooLongError
+from kvclient.contract.records import Entry
 from kvclient.recipes.steps import Steps, ask, run
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class StoreMapping(MutableMapping[str, V]):
         >>> todo.popitem()
         ('a', 'write')
         """
-        return run(self._store._call, popitem(self._as))
+        return run(self._store._call, popitem(self._as))  # noqa: SLF001
 
     def setdefault(self, key: str, default: Any = None) -> V:
         """Return the value of `key`; if there is none, store `default` first. Atomic: all callers get the same value.
@@ -106,7 +107,7 @@ class StoreMapping(MutableMapping[str, V]):
         >>> config.setdefault("colour", "red"), config.setdefault("colour", "blue")
         ('red', 'red')
         """
-        value: V = run(self._store._call, setdefault(key, default, self._as))
+        value: V = run(self._store._call, setdefault(key, default, self._as))  # noqa: SLF001
         return value
 
     # All keys.
@@ -173,6 +174,9 @@ class StoreMapping(MutableMapping[str, V]):
         self.update(other)
         return self
 
+    def _entries(self) -> Iterator[Entry[V]]:
+        return self._store.entries(as_=self._as)
+
     def __repr__(self) -> str:
         return f"<StoreMapping on {self._store!r}>"
 
@@ -181,8 +185,8 @@ class _Items(ItemsView[str, V]):
     _mapping: StoreMapping[V]
 
     def __iter__(self) -> Iterator[tuple[str, V]]:
-        mapping = self._mapping
-        return ((entry.key, entry.value) for entry in mapping._store.entries(as_=mapping._as))
+        entries = self._mapping._entries()  # noqa: SLF001  # its view
+        return ((entry.key, entry.value) for entry in entries)
 
 
 class _Values(ValuesView[V]):

@@ -43,7 +43,7 @@ class Namespace(Recipes):
         return f"<Namespace {self._prefix!r} of {self._store!r}>"
 
     def _call(self, call: Call[T]) -> T:
-        return run(self._store._call, _carried_out(self._prefix, call))
+        return run(self._store._call, _carried_out(self._prefix, call))  # noqa: SLF001
 
 
 class AsyncNamespace(AsyncRecipes):
@@ -62,7 +62,7 @@ class AsyncNamespace(AsyncRecipes):
         return f"<AsyncNamespace {self._prefix!r} of {self._store!r}>"
 
     async def _call(self, call: Call[T]) -> T:
-        return await run_async(self._store._call, _carried_out(self._prefix, call))
+        return await run_async(self._store._call, _carried_out(self._prefix, call))  # noqa: SLF001
 
 
 _COUNT_ALL = calls.count().request
