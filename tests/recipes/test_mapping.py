@@ -16,11 +16,15 @@ from kvclient import (
     BatchTooLargeError,
     Client,
     DataStoreError,
+    Entry,
     InvalidValueError,
+    KeyExistsError,
     KeyNotFoundError,
 )
+from kvclient.contract import calls
+from kvclient.contract.results import Page
 from kvclient.recipes.async_mapping import AsyncMapping
-from kvclient.recipes.mapping import StoreMapping
+from kvclient.recipes.mapping import StoreMapping, popitem, setdefault
 from kvd import LocalDataStore
 
 
@@ -263,6 +267,26 @@ class TestAtOnce:
             in_threads(take)
 
             assert list(range(100)) == sorted(got)
+
+
+def test_what_somebody_else_was_faster_with_is_not_missed():
+    """The next one is taken; and of a key that is gone before it could be read, the default is stored once more."""
+    steps = popitem(None)
+    next(steps)
+    steps.send(Page([Entry("a", None, 1)], more=True))
+    again = steps.throw(KeyNotFoundError("gone"))
+    assert calls.page(limit=1).request == again.request
+    steps.send(Page([Entry("b", None, 2)], more=False))
+    with pytest.raises(StopIteration) as end:
+        steps.send("value")
+    assert ("b", "value") == end.value.value
+
+    steps = setdefault("a", 1, None)
+    read = next(steps)
+    steps.throw(KeyNotFoundError("not there yet"))
+    steps.throw(KeyExistsError("somebody was faster"))
+    create = steps.throw(KeyNotFoundError("and deleted it"))
+    assert [calls.read("a").request, calls.create("a", 1).request] == [read.request, create.request]
 
 
 def in_threads(work):
