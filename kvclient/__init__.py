@@ -3,6 +3,7 @@
 >>> from kvclient import Client
 >>> store = Client()
 >>> store.create("key1", {"name": "value1"}, ttl=5)
+1
 """
 
 from typing import TYPE_CHECKING, Any

@@ -15,7 +15,7 @@ from contextlib import closing
 from os import PathLike, fspath, getpid
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
 from kvclient.contract.calls import Call, closed
 from kvclient.contract.errors import DataStoreError, StoreLockedError
@@ -54,6 +54,7 @@ class LocalDataStore(Recipes):
     >>> with LocalDataStore(path) as store:
     ...     store.create("key1", {"name": "value1"}, ttl=5)
     ...     store.read("key1")
+    1
     {'name': 'value1'}
     """
 
@@ -92,13 +93,23 @@ class LocalDataStore(Recipes):
         self._upkeep = threading.Thread(target=self._keep_up, name="kvd-upkeep", daemon=True)
         self._upkeep.start()
 
+    def __repr__(self) -> str:
+        return f"LocalDataStore({as_text(self._engine.path)!r})"
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("A LocalDataStore cannot be pickled, for one process has the file. Use Client in several.")
+
     def __len__(self) -> int:
         """Return the number of keys, expired ones that were not swept yet included."""
         self._check_usable()
         return len(self._store.keys)
 
     def close(self) -> None:
-        """Finish what other threads are writing, and close the file. Does nothing the second time."""
+        """Finish what other threads are writing, and close the file. Does nothing the second time.
+
+        >>> store = LocalDataStore(path)
+        >>> store.close()
+        """
         if getpid() != self._pid:
             self._engine.abandon()
             return

@@ -56,6 +56,7 @@ class AsyncClient(Caller, AsyncRecipes):
     >>> async with AsyncClient() as store:
     ...     await store.create("key1", {"name": "value1"}, ttl=5)
     ...     await store.read("key1")
+    1
     {'name': 'value1'}
     """
 

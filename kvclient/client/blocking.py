@@ -60,6 +60,9 @@ class Caller(ABC):
     def _connect(self) -> None:
         """Prepare to connect on first use."""
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.endpoint!r})"
+
     def __getstate__(self) -> tuple[Target, float]:
         return self._target, self._timeout
 
@@ -79,17 +82,24 @@ class Client(Caller, Recipes):
 
     >>> store = Client()
     >>> store.create("key1", {"name": "value1"}, ttl=5)
+    1
     >>> store.read("key1")
     {'name': 'value1'}
     """
 
     def stop(self) -> None:
-        """End the daemon cleanly. Returns when it has accepted that; raises `DaemonUnavailableError` if none runs."""
+        """End the daemon cleanly. Returns when it has accepted that; raises `DaemonUnavailableError` if none runs.
+
+        >>> store.stop()
+        """
         with closing(Connection(self._target.without_autostart())) as connection:
             calls.stop().result(connection.ask(calls.stop().request, self._timeout, changes=False))
 
     def close(self) -> None:
-        """Close this thread's connection. Those of other threads close with their threads."""
+        """Close this thread's connection. Those of other threads close with their threads. The next call connects anew.
+
+        >>> store.close()
+        """
         connection = getattr(self._threads, "connection", None)
         if connection is not None and connection.pid == getpid():
             connection.close()

@@ -33,11 +33,17 @@ class AsyncFace(ABC):
     async def read(self, key: str, *, as_: Any) -> Any: ...
     async def read(self, key: str, *, as_: Any = None) -> Any:
         """Return the value of `key`; see `Client.read`."""
-        return await self._call(calls.read(key) if as_ is None else calls.read_as(key, as_))
+        return await self._call(calls.typed(calls.read(key), as_, key))
 
-    async def entry(self, key: str) -> Entry:
+    @overload
+    async def entry(self, key: str) -> Entry: ...
+    @overload
+    async def entry(self, key: str, *, as_: type[T]) -> Entry[T]: ...
+    @overload
+    async def entry(self, key: str, *, as_: Any) -> Entry: ...
+    async def entry(self, key: str, *, as_: Any = None) -> Any:
         """Return `key` with all that is known of it; see `Client.entry`."""
-        return await self._call(calls.entry(key))
+        return await self._call(calls.typed(calls.entry(key), as_, key))
 
     async def put(
         self,
@@ -73,9 +79,15 @@ class AsyncFace(ABC):
         """Remove `key`; see `Client.delete`."""
         return await self._call(calls.delete(key, if_revision=if_revision))
 
-    async def pop(self, key: str, *, if_revision: int | None = None) -> Any:
+    @overload
+    async def pop(self, key: str, *, if_revision: int | None = None) -> Any: ...
+    @overload
+    async def pop(self, key: str, *, if_revision: int | None = None, as_: type[T]) -> T: ...
+    @overload
+    async def pop(self, key: str, *, if_revision: int | None = None, as_: Any) -> Any: ...
+    async def pop(self, key: str, *, if_revision: int | None = None, as_: Any = None) -> Any:
         """Remove `key` and return the value that it had; see `Client.pop`."""
-        return await self._call(calls.pop(key, if_revision=if_revision))
+        return await self._call(calls.typed(calls.pop(key, if_revision=if_revision), as_, key))
 
     async def increment(self, key: str, by: float = 1, *, initial: float = 0, ttl: float | None = None) -> Any:
         """Add to the number that `key` has; see `Client.increment`."""
@@ -101,17 +113,35 @@ class AsyncFace(ABC):
         """Iterate over keys in their order: `async for key in store.list()`; see `Client.list`."""
         return (entry.key async for entry in entries_async(self._call, Listing(prefix, after, limit, values=False)))
 
+    @overload
     def entries(
         self, prefix: str = "", *, after: str = "", limit: int | None = None, values: bool = True
-    ) -> AsyncIterator[Entry]:
+    ) -> AsyncIterator[Entry]: ...
+    @overload
+    def entries(
+        self, prefix: str = "", *, after: str = "", limit: int | None = None, values: bool = True, as_: type[T]
+    ) -> AsyncIterator[Entry[T]]: ...
+    @overload
+    def entries(
+        self, prefix: str = "", *, after: str = "", limit: int | None = None, values: bool = True, as_: Any
+    ) -> AsyncIterator[Entry]: ...
+    def entries(
+        self, prefix: str = "", *, after: str = "", limit: int | None = None, values: bool = True, as_: Any = None
+    ) -> AsyncIterator[Entry[Any]]:
         """Iterate over keys with all that is known of them: `async for entry in store.entries()`; see
         `Client.entries`.
         """
-        return entries_async(self._call, Listing(prefix, after, limit, values=values))
+        return entries_async(self._call, Listing(prefix, after, limit, values=values, as_=as_))
 
-    async def read_many(self, keys: Iterable[str]) -> dict[str, Any]:
+    @overload
+    async def read_many(self, keys: Iterable[str]) -> dict[str, Any]: ...
+    @overload
+    async def read_many(self, keys: Iterable[str], *, as_: type[T]) -> dict[str, T]: ...
+    @overload
+    async def read_many(self, keys: Iterable[str], *, as_: Any) -> dict[str, Any]: ...
+    async def read_many(self, keys: Iterable[str], *, as_: Any = None) -> dict[str, Any]:
         """Return the values of those `keys` that exist; see `Client.read_many`."""
-        return await self._call(calls.read_many(keys))
+        return await self._call(calls.typed(calls.read_many(keys), as_))
 
     async def delete_many(self, keys: Iterable[str]) -> builtins.list[str]:
         """Remove those `keys` that exist; see `Client.delete_many`."""

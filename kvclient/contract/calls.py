@@ -37,13 +37,13 @@ class Call(Generic[T]):
     __slots__ = ("changes", "decode", "request", "wait")
 
     def __init__(self, request: bytes, changes: bool, decode: Callable[[dict[str, Any]], T], wait: float = 0.0) -> None:
-        self.request = request
+        self.request: bytes = request
         """UTF-8 JSON, without its closing brace where the operation changes something: `identified` closes it."""
-        self.changes = changes
+        self.changes: bool = changes
         """Whether it changes the store, so that it needs an id: a repetition must not change it again."""
-        self.decode = decode
+        self.decode: Callable[[dict[str, Any]], T] = decode
         """Turns the fields of the reply into what the caller gets."""
-        self.wait = wait
+        self.wait: float = wait
         """Seconds for which the daemon may hold back the reply."""
 
     def result(self, reply: bytes) -> T:
@@ -70,6 +70,18 @@ def closed(call: Call[Any]) -> bytes:
     return call.request + b"}" if call.changes else call.request
 
 
+def typed(call: Call[T], kind: Any, key: str = "") -> Call[T]:
+    """Return the call with all values that come of it as a `kind` of object, which pydantic makes of JSON; with None
+    the call as it is. `key` is the one whose value it is, where the reply does not name it.
+    """
+    if kind is None:
+        return call
+    from kvclient.contract.typed import conversion  # imports pydantic
+
+    convert = conversion(kind, key, removes=call.changes)
+    return Call(call.request, call.changes, lambda fields: call.decode(convert(fields)), call.wait)
+
+
 # One key.
 
 
@@ -83,13 +95,6 @@ def create(key: str, value: Any, ttl: float | None = None, *, ephemeral: bool | 
 def read(key: str) -> Call[Any]:
     """Return a key's value."""
     return Call(b'{"op":"read","key":%s}' % key_json(key), False, results.value)
-
-
-def read_as(key: str, kind: Any) -> Call[Any]:
-    """Return a key's value as a `kind` of object that pydantic can make of JSON."""
-    from kvclient.contract.typed import check  # imports pydantic
-
-    return Call(read(key).request, False, lambda fields: check(fields["value"], kind, key))
 
 
 def entry(key: str) -> Call[Entry]:

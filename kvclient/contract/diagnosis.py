@@ -7,17 +7,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from kvclient.contract.plain import is_taken, plain
+
 _INSTEAD = {
-    "pydantic.main.BaseModel": 'store value.model_dump(mode="json")',
-    "datetime.datetime": "store value.isoformat(), or value.timestamp() as a number",
-    "datetime.date": "store value.isoformat()",
-    "datetime.time": "store value.isoformat()",
-    "datetime.timedelta": "store value.total_seconds()",
-    "uuid.UUID": "store str(value)",
-    "decimal.Decimal": "store str(value), which keeps all digits",
     "fractions.Fraction": "store str(value)",
-    "pathlib.PurePath": "store str(value)",
-    "enum.Enum": "store value.value or value.name",
     "builtins.bytes": "store base64.b64encode(value).decode(), or value.decode() if it is text",
     "builtins.bytearray": "store base64.b64encode(value).decode()",
     "builtins.memoryview": "store base64.b64encode(value).decode()",
@@ -40,7 +33,7 @@ def _parts(value: object) -> Iterator[tuple[object, tuple[Any, ...]]]:
 
     What is in it several times is gone through once: a value that contains itself has no end.
     """
-    seen: set[int] = set()
+    seen: dict[int, object] = {}  # what has an entry lives on, so that no other object can get its id
     waiting = [iter([(value, ())])]
     while waiting:
         part, path = next(waiting[-1], (None, None))
@@ -48,8 +41,8 @@ def _parts(value: object) -> Iterator[tuple[object, tuple[Any, ...]]]:
             waiting.pop()
             continue
         yield part, path
-        if isinstance(part, dict | list | tuple) and id(part) not in seen:
-            seen.add(id(part))
+        if id(part) not in seen and (isinstance(part, dict | list | tuple) or _is_object(part)):
+            seen[id(part)] = part
             waiting.append(_children(part, path))
 
 
@@ -58,6 +51,21 @@ def _children(part: object, path: tuple[Any, ...]) -> Iterator[tuple[object, tup
         yield from ((child, (*path, name)) for name, child in part.items())
     elif isinstance(part, list | tuple):
         yield from ((child, (*path, index)) for index, child in enumerate(part))
+    elif _failure(part) is None:
+        yield plain(part), path
+
+
+def _is_object(part: object) -> bool:
+    """Tell whether `part` is stored as the JSON that pydantic makes of it."""
+    return not isinstance(part, str | int | float | dict | list | tuple) and is_taken(part)
+
+
+def _failure(part: object) -> str | None:
+    try:
+        plain(part)
+    except (TypeError, ValueError, RecursionError) as error:
+        return str(error)
+    return None
 
 
 def _place(path: tuple[Any, ...]) -> str:
@@ -78,7 +86,10 @@ def _objection(part: object, place: str) -> str | None:
         return None if math.isfinite(part) else f"{place} is {part!r}, and JSON has no such number; store None or text"
     if part is None or isinstance(part, int | list | tuple):
         return None
-    return f"{place} is of type {type(part).__name__}; {_instead(part)}"
+    if not is_taken(part):
+        return f"{place} is of type {type(part).__name__}; {_instead(part)}"
+    failure = _failure(part)
+    return failure and f"{place} is of type {type(part).__name__}, which pydantic cannot serialise: {_line(failure)}"
 
 
 def _is_text(name: object) -> bool:
@@ -96,10 +107,6 @@ def _instead(part: object) -> str:
     for ancestor in type(part).__mro__:
         if hint := _INSTEAD.get(f"{ancestor.__module__}.{ancestor.__qualname__}"):
             return hint
-        if ancestor.__module__.startswith("pathlib"):  # a package with private modules from Python 3.13 on
-            return _INSTEAD["pathlib.PurePath"]
-    if hasattr(part, "__dataclass_fields__"):
-        return "store dataclasses.asdict(value)"
     if hasattr(part, "keys") and hasattr(part, "__getitem__"):
         return "store dict(value)"
     if hasattr(part, "__iter__"):
@@ -109,3 +116,9 @@ def _instead(part: object) -> str:
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def _line(text: str) -> str:
+    """Return the first line of a message, which goes on in one of ours."""
+    line = text.strip().partition("\n")[0].rstrip(".")
+    return line if len(line) <= 200 else f"{line[:199]}…"

@@ -38,9 +38,9 @@ class DataStoreError(Exception):
 
     def __init__(self, message: str, keys: Iterable[str] = (), index: int | None = None) -> None:
         super().__init__(message)
-        self.message = message
-        self.keys = tuple(keys)
-        self.index = index
+        self.message: str = message
+        self.keys: tuple[str, ...] = tuple(keys)
+        self.index: int | None = index
 
     def __str__(self) -> str:  # KeyError would show the message in quotes
         return self.message

@@ -18,9 +18,11 @@ class Face(ABC):
     """A key-value store.
 
     Keys are non-empty strings without control characters, of at most `max_key_length` characters; values are any JSON
-    value of at most `max_value_bytes` bytes as compact JSON. Every method raises `InvalidKeyError`, `KeyTooLongError`,
-    `InvalidValueError`, `ValueTooLargeError` or `InvalidTTLError` for arguments that are not so, and every change
-    `StoreFullError` where there is no room for it. All of these are `DataStoreError`, and then nothing was changed.
+    value of at most `max_value_bytes` bytes as compact JSON. Pydantic models, dataclasses, dates and times, UUID,
+    Decimal, Path and enums are stored as the JSON that pydantic makes of them, and come back with `as_`. Every method
+    raises `InvalidKeyError`, `KeyTooLongError`, `InvalidValueError`, `ValueTooLargeError` or `InvalidTTLError` for
+    arguments that are not so, and every change `StoreFullError` where there is no room for it. All of these are
+    `DataStoreError`, and then nothing was changed.
 
     A TTL is a number of seconds above 0 and counts from the commit; None means that the key never expires. A *revision*
     is the number of a change: it rises by one with each. Every change is atomic: all of it or nothing, also across a
@@ -43,6 +45,7 @@ class Face(ABC):
         process for `ephemeral` cannot be followed from where the store is.
 
         >>> store.create("key1", {"name": "value1"}, ttl=5)
+        42
         """
         return self._call(calls.create(key, value, ttl, ephemeral=ephemeral))
 
@@ -61,21 +64,34 @@ class Face(ABC):
         Raises `KeyNotFoundError` if the key does not exist or has expired, and `InvalidValueError` if its value does
         not fit `as_`.
 
+        >>> store.put("key1", {"name": "value1"})
+        42
         >>> store.read("key1")
         {'name': 'value1'}
-        >>> store.read("key1", as_=dict[str, str])["name"]
-        'value1'
+        >>> from datetime import date
+        >>> store.put("day", date(2026, 1, 31))
+        43
+        >>> store.read("day", as_=date)
+        datetime.date(2026, 1, 31)
         """
-        return self._call(calls.read(key) if as_ is None else calls.read_as(key, as_))
+        return self._call(calls.typed(calls.read(key), as_, key))
 
-    def entry(self, key: str) -> Entry:
+    @overload
+    def entry(self, key: str) -> Entry: ...
+    @overload
+    def entry(self, key: str, *, as_: type[T]) -> Entry[T]: ...
+    @overload
+    def entry(self, key: str, *, as_: Any) -> Entry: ...
+    def entry(self, key: str, *, as_: Any = None) -> Any:
         """Return `key` with its value, its revision, when it expires (Unix seconds or None), and the process that it is
-        bound to (or None). Raises `KeyNotFoundError`.
+        bound to (or None). `as_`: see `read`. Raises `KeyNotFoundError`, with `as_` `InvalidValueError`.
 
-        >>> store.entry("key1").revision
-        12
+        >>> store.put("key1", "value1")
+        42
+        >>> store.entry("key1")
+        Entry(key='key1', value='value1', revision=42, expires_at=None, owner=None)
         """
-        return self._call(calls.entry(key))
+        return self._call(calls.typed(calls.entry(key), as_, key))
 
     def put(
         self,
@@ -95,8 +111,11 @@ class Face(ABC):
         Returns the store's revision after it, which is now the key's. Raises `RevisionMismatchError`, which names the
         revision asked for and the one found.
 
+        >>> store.put("key1", {"name": "value1"})
+        42
         >>> before = store.entry("key1")
         >>> store.put("key1", {**before.value, "seen": True}, if_revision=before.revision)  # or somebody was faster
+        43
         """
         return self._call(calls.put(key, value, ttl, keep_ttl=keep_ttl, if_revision=if_revision, ephemeral=ephemeral))
 
@@ -113,6 +132,10 @@ class Face(ABC):
         """Replace the value of a `key` that exists; else as `put`. Atomic.
 
         Returns the store's revision after it. Raises `KeyNotFoundError`, with `if_revision` `RevisionMismatchError`.
+
+        >>> store.update("key1", 2)
+        Traceback (most recent call last):
+        kvclient.contract.errors.KeyNotFoundError: Key 'key1' does not exist, or has expired.
         """
         return self._call(
             calls.update(key, value, ttl, keep_ttl=keep_ttl, if_revision=if_revision, ephemeral=ephemeral)
@@ -122,16 +145,32 @@ class Face(ABC):
         """Remove `key`, with `if_revision` only if it is at that revision. Atomic.
 
         Returns the store's revision after it. Raises `KeyNotFoundError`, with `if_revision` `RevisionMismatchError`.
+
+        >>> store.create("key1", 1)
+        42
+        >>> store.delete("key1")
+        43
         """
         return self._call(calls.delete(key, if_revision=if_revision))
 
-    def pop(self, key: str, *, if_revision: int | None = None) -> Any:
+    @overload
+    def pop(self, key: str, *, if_revision: int | None = None) -> Any: ...
+    @overload
+    def pop(self, key: str, *, if_revision: int | None = None, as_: type[T]) -> T: ...
+    @overload
+    def pop(self, key: str, *, if_revision: int | None = None, as_: Any) -> Any: ...
+    def pop(self, key: str, *, if_revision: int | None = None, as_: Any = None) -> Any:
         """Remove `key` and return the value that it had. Atomic: of several callers one gets it. Raises as `delete`.
 
+        With `as_` as an object of that type; see `read`. If the value does not fit, the key is removed all the same,
+        and the `InvalidValueError` says what the value was.
+
+        >>> store.create("key1", {"name": "value1"})
+        42
         >>> store.pop("key1")
         {'name': 'value1'}
         """
-        return self._call(calls.pop(key, if_revision=if_revision))
+        return self._call(calls.typed(calls.pop(key, if_revision=if_revision), as_, key))
 
     def increment(self, key: str, by: float = 1, *, initial: float = 0, ttl: float | None = None) -> Any:
         """Add `by` to the number that `key` has, and return the sum: an int if both are. Atomic: nobody's is lost.
@@ -145,24 +184,45 @@ class Face(ABC):
         return self._call(calls.increment(key, by, initial=initial, ttl=ttl))
 
     def exists(self, key: str) -> bool:
-        """Tell whether `key` exists and has not expired."""
+        """Tell whether `key` exists and has not expired.
+
+        >>> store.exists("key1")
+        False
+        """
         return self._call(calls.exists(key))
 
     def expire(self, key: str, ttl: float | None) -> int:
         """Let `key` expire `ttl` seconds from now, or with None never. Atomic.
 
         Returns the store's revision after it. Raises `KeyNotFoundError`.
+
+        >>> store.create("key1", 1)
+        42
+        >>> store.expire("key1", 60)
+        43
         """
         return self._call(calls.expire(key, ttl))
 
     def persist(self, key: str) -> int:
-        """Let `key` never expire: `expire(key, None)`."""
+        """Let `key` never expire: `expire(key, None)`. Atomic. Returns and raises as that.
+
+        >>> store.create("key1", 1, ttl=60)
+        42
+        >>> store.persist("key1")
+        43
+        """
         return self._call(calls.expire(key, None))
 
     # Many keys.
 
     def count(self, prefix: str = "") -> int:
-        """Return how many keys begin with `prefix`, at one moment."""
+        """Return how many keys begin with `prefix`, at one moment.
+
+        >>> store.batch_create({"job:1": "waiting", "job:2": "done", "other": 1})
+        42
+        >>> store.count("job:")
+        2
+        """
         return self._call(calls.count(prefix))
 
     def list(self, prefix: str = "", *, after: str = "", limit: int | None = None) -> Iterator[str]:
@@ -171,27 +231,65 @@ class Face(ABC):
         Only those behind the key `after`, and at most `limit`. Asks for a thousand at a time, when they are needed. A
         key that exists all the while appears exactly once; one that comes or goes meanwhile may appear or not.
 
+        >>> store.batch_create({"job:1": "waiting", "job:2": "done", "other": 1})
+        42
         >>> list(store.list("job:"))
         ['job:1', 'job:2']
         """
         return (entry.key for entry in entries(self._call, Listing(prefix, after, limit, values=False)))
 
+    @overload
     def entries(
         self, prefix: str = "", *, after: str = "", limit: int | None = None, values: bool = True
-    ) -> Iterator[Entry]:
+    ) -> Iterator[Entry]: ...
+    @overload
+    def entries(
+        self, prefix: str = "", *, after: str = "", limit: int | None = None, values: bool = True, as_: type[T]
+    ) -> Iterator[Entry[T]]: ...
+    @overload
+    def entries(
+        self, prefix: str = "", *, after: str = "", limit: int | None = None, values: bool = True, as_: Any
+    ) -> Iterator[Entry]: ...
+    def entries(
+        self, prefix: str = "", *, after: str = "", limit: int | None = None, values: bool = True, as_: Any = None
+    ) -> Iterator[Entry[Any]]:
         """Iterate as `list` does, over keys with all that is known of them; without `values`, all values are None.
 
+        `as_`: see `read`.
+
+        >>> store.batch_create({"job:1": "waiting", "job:2": "done", "other": 1})
+        42
         >>> {entry.key: entry.value for entry in store.entries("job:")}
         {'job:1': 'waiting', 'job:2': 'done'}
         """
-        return entries(self._call, Listing(prefix, after, limit, values=values))
+        return entries(self._call, Listing(prefix, after, limit, values=values, as_=as_))
 
-    def read_many(self, keys: Iterable[str]) -> dict[str, Any]:
-        """Return the values of those `keys` that exist, by key, all at one moment."""
-        return self._call(calls.read_many(keys))
+    @overload
+    def read_many(self, keys: Iterable[str]) -> dict[str, Any]: ...
+    @overload
+    def read_many(self, keys: Iterable[str], *, as_: type[T]) -> dict[str, T]: ...
+    @overload
+    def read_many(self, keys: Iterable[str], *, as_: Any) -> dict[str, Any]: ...
+    def read_many(self, keys: Iterable[str], *, as_: Any = None) -> dict[str, Any]:
+        """Return the values of those `keys` that exist, by key, all at one moment.
+
+        `as_`: see `read`. Raises `BatchTooLargeError` if the values are more than a reply can hold.
+
+        >>> store.batch_create({"job:1": "waiting", "job:2": "done"})
+        42
+        >>> store.read_many(["job:1", "job:7"])
+        {'job:1': 'waiting'}
+        """
+        return self._call(calls.typed(calls.read_many(keys), as_))
 
     def delete_many(self, keys: Iterable[str]) -> builtins.list[str]:
-        """Remove those `keys` that exist, and return which those were. Atomic."""
+        """Remove those `keys` that exist, and return which those were. Atomic.
+
+        >>> store.batch_create({"job:1": "waiting", "job:2": "done"})
+        42
+        >>> store.delete_many(["job:1", "job:7"])
+        ['job:1']
+        """
         return self._call(calls.delete_many(keys))
 
     def batch_create(self, items: Mapping[str, Any], ttl: float | None = None) -> int:
@@ -201,6 +299,7 @@ class Face(ABC):
         `BatchTooLargeError` for more than `max_batch` items.
 
         >>> store.batch_create({"key2": {"name": "value2"}, "key3": {"name": "value3"}}, ttl=10)
+        42
         """
         return self._call(calls.batch_create(items, ttl))
 
@@ -214,13 +313,21 @@ class Face(ABC):
         Raises the error of the first that is refused, which its `index` tells, counted from 0; `BatchTooLargeError` for
         more than `max_batch` operations; `RequestError` for what is no operation.
 
+        >>> store.create("job:1", "waiting")
+        42
         >>> store.batch([{"op": "pop", "key": "job:1"}, {"op": "increment", "key": "done"}])
-        [{'value': 'waiting', 'revision': 31}, {'value': 7, 'revision': 32}]
+        [{'revision': 43, 'value': 'waiting'}, {'revision': 44, 'value': 1}]
         """
         return self._call(calls.batch(operations))
 
     def clear(self, prefix: str = "") -> int:
-        """Remove all keys that begin with `prefix`, or all there are, and return how many there were. Atomic."""
+        """Remove all keys that begin with `prefix`, or all there are, and return how many there were. Atomic.
+
+        >>> store.batch_create({"job:1": "waiting", "job:2": "done", "other": 1})
+        42
+        >>> store.clear("job:")
+        2
+        """
         return self._call(calls.clear(prefix))
 
     def watch(self, prefix: str = "", *, after: int | None = None) -> Watch:
@@ -233,8 +340,10 @@ class Face(ABC):
         since then are no longer all kept: read what there is, and watch from now on.
 
         >>> with store.watch("job:") as events:
+        ...     revision = store.put("job:7", "waiting")
         ...     for event in events:
         ...         print(event.kind, event.key, event.value)
+        ...         break
         created job:7 waiting
         """
         return Watch(self._call, prefix, after)
@@ -244,19 +353,31 @@ class Face(ABC):
     def stats(self) -> dict[str, Any]:
         """Return what was done since the daemon started, and how much there is now: operations, hits, misses, commits,
         keys, bytes. See `kvclient.contract.operations.stats`.
+
+        >>> store.stats()["keys"]
+        0
         """
         return self._call(calls.stats())
 
     def status(self) -> dict[str, Any]:
         """Return who serves the store, from which file, with which limits. See
         `kvclient.contract.operations.status`.
+
+        >>> store.status()["limits"]["max_key_length"]
+        256
         """
         return self._call(calls.status())
 
     def ping(self) -> str | None:
-        """Return if the store answers: None, or why it refuses all changes, as after others changed its file."""
+        """Return if the store answers: None, or why it refuses all changes, as after others changed its file.
+
+        >>> store.ping()
+        """
         return self._call(calls.ping())
 
     def compact(self) -> None:
-        """Start to free the space of what is gone, beside service; `status` tells whether it still runs."""
+        """Start to free the space of what is gone, beside service; `status` tells whether it still runs.
+
+        >>> store.compact()
+        """
         return self._call(calls.compact())

@@ -1,6 +1,7 @@
 """Going through many keys page by page: which page to ask for next. Decides, and leaves the asking to the faces."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import Any
 
 from kvclient.contract import calls
 from kvclient.contract.arguments import whole_field
@@ -19,9 +20,13 @@ class Listing:
     each page begins behind the last key of the one before it.
     """
 
-    def __init__(self, prefix: str, after: str, limit: int | None, *, values: bool) -> None:
-        """Begin behind the key `after`. Raises `InvalidKeyError` or `RequestError` for what cannot be asked for."""
+    def __init__(self, prefix: str, after: str, limit: int | None, *, values: bool, as_: Any = None) -> None:
+        """Begin behind the key `after`. Values come as objects of type `as_`, if that is given.
+
+        Raises `InvalidKeyError` or `RequestError` for what cannot be asked for.
+        """
         whole_field("limit", limit)
+        self._as = as_
         self._prefix, self._after, self._left, self._values = prefix, after, limit, values
         self.more = limit != 0
         """Whether there may be entries that were not told yet."""
@@ -30,7 +35,8 @@ class Listing:
     def call(self) -> Call[Page]:
         """Return the call for the next page."""
         entries = PAGE_ENTRIES if self._left is None else min(self._left, PAGE_ENTRIES)
-        return calls.page(self._prefix, self._after, max(1, entries), values=self._values)
+        page = calls.page(self._prefix, self._after, max(1, entries), values=self._values)
+        return calls.typed(page, self._as)
 
     def take(self, page: Page) -> list[Entry]:
         """Note a page, and return its entries."""

@@ -1,6 +1,15 @@
 """What the store tells of a key and of a change, as programs get it."""
 
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Generic, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    V = TypeVar("V", default=Any)
+else:
+    from typing import TypeVar
+
+    V = TypeVar("V")
 
 EventKind = Literal["created", "updated", "deleted", "expired", "released"]
 
@@ -12,11 +21,11 @@ class Owner(NamedTuple):
     uid: int
 
 
-class Entry(NamedTuple):
-    """A key and all that is known of it."""
+class Entry(NamedTuple, Generic[V]):
+    """A key and all that is known of it. `Entry[Model]` has its value as an object of that type."""
 
     key: str
-    value: Any
+    value: V
     """None in a list that was asked for without values."""
     revision: int
     """The store's revision at which the key got this value."""

@@ -27,10 +27,19 @@ MAX_NESTING = 190
 """So deep may arrays and objects nest: what the daemon's parser takes as part of a request, with something to spare."""
 _ALL_BUT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SCALARS, _CONTAINERS = frozenset({str, int, float, bool, type(None)}), (dict, list, tuple)
+_PLAIN = _SCALARS.union(_CONTAINERS)
+
+
+def _plain(part: object) -> Any:
+    from kvclient.contract.plain import plain
+
+    return plain(part)
+
 
 # json.JSONEncoder.encode makes such an encoder anew at each call, which is half its time for a short value. Without
-# `markers` (the first argument) what contains itself is found to be nested too deeply.
-_chunks = c_make_encoder(None, json.JSONEncoder().default, encode_basestring, None, ":", ",", False, False, False)
+# `markers` (the first argument) what contains itself is found to be nested too deeply. What it cannot encode it asks
+# `_plain` for: so plain values pay nothing for dates and models.
+_chunks = c_make_encoder(None, _plain, encode_basestring, None, ":", ",", False, False, False)
 
 
 def check_key(key: object, max_length: int | None = None) -> str:
@@ -80,8 +89,10 @@ def _is_too_deep(value: object, encoded: bytes, most: int) -> bool:
         return False
     parts: list[Any] = [value]
     for _ in range(most + 1):
-        if _SCALARS.issuperset(map(type, parts)):
+        if _SCALARS.issuperset(kinds := set(map(type, parts))):
             return False
+        if not kinds <= _PLAIN:  # such as a model, which may nest as well
+            return _is_too_deep(json.loads(encoded), encoded, most)
         containers = [part for part in parts if isinstance(part, _CONTAINERS)]
         parts = list(chain.from_iterable([c.values() if isinstance(c, dict) else c for c in containers]))
     return True

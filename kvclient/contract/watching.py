@@ -65,7 +65,8 @@ class Watch(Iterator[Event]):
     def within(self, seconds: float) -> Event | None:
         """Return the next event, or None if there is none within so many seconds. 0 looks at what is there already.
 
-        >>> events.within(5)
+        >>> with store.watch("job:") as events:
+        ...     events.within(0.01)
         """
         deadline = time.monotonic() + seconds
         while not self._closed and not self._watching.events:
@@ -76,13 +77,24 @@ class Watch(Iterator[Event]):
         return self._watching.events.popleft() if self._watching.events else None
 
     def told(self) -> list[Event]:
-        """Return the events that are here, without waiting for more. They do not come again."""
+        """Return the events that are here, without waiting for more. They do not come again.
+
+        >>> with store.watch("job:") as events:
+        ...     events.told()
+        []
+        """
         events = list(self._watching.events)
         self._watching.events.clear()
         return events
 
     def close(self) -> None:
-        """End the iteration. A `next` that waits in another thread ends with its poll, half a minute later at most."""
+        """End the iteration. A `next` that waits in another thread ends with its poll, half a minute later at most.
+
+        >>> events = store.watch("job:")
+        >>> events.close()
+        >>> list(events)
+        []
+        """
         self._closed = True
 
     def __enter__(self) -> Self:

@@ -1,14 +1,17 @@
 """What put, update, pop, increment and expire do to a key and refuse, and reading as a type."""
 
 import os
+import pickle
 from dataclasses import dataclass
 from datetime import date
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
+import kvd
 from kvclient import (
     Entry,
+    Event,
     InvalidTTLError,
     InvalidValueError,
     KeyExistsError,
@@ -198,6 +201,90 @@ class TestReadAs:
         with pytest.raises(InvalidValueError, match=rf"^The value of key '{key}' is no Model: .*\['name'\]") as caught:
             face.read(key, as_=Model)
         assert "\n" not in str(caught.value)
+
+
+class Broken(BaseModel):
+    @field_validator("*", mode="before")
+    @classmethod
+    def fail(cls, _value):
+        raise KeyError("missing")
+
+    name: str
+
+
+class TestTypes:
+    """Objects go in by every method that takes a value, and come out by every one that returns some."""
+
+    AN, POINT = Model(name="a", day=date(2026, 1, 31)), Point(1, 2)
+
+    def test_go_in(self, face, key):
+        """As the JSON that pydantic makes of them."""
+        face.create(f"{key}1", self.AN)
+        face.put(f"{key}2", [self.POINT])
+        face.update(f"{key}2", {"at": self.POINT})
+        face.batch_create({f"{key}3": self.POINT})
+        face.batch([{"op": "put", "key": f"{key}4", "value": date(2026, 1, 31)}])
+
+        assert {
+            f"{key}1": {"name": "a", "day": "2026-01-31"},
+            f"{key}2": {"at": {"x": 1, "y": 2}},
+            f"{key}3": {"x": 1, "y": 2},
+            f"{key}4": "2026-01-31",
+        } == {entry.key: entry.value for entry in face.entries(key)}
+
+    def test_come_out(self, face, key):
+        """With all else that is told of a key."""
+        face.batch_create({f"{key}a": self.POINT, f"{key}b": self.POINT})
+        a, b = f"{key}a", f"{key}b"
+
+        assert {a: self.POINT, b: self.POINT} == face.read_many([a, b, f"{key}c"], as_=Point)
+        assert [(a, self.POINT), (b, self.POINT)] == [each[:2] for each in face.entries(key, as_=Point)]
+        assert [None, None] == [each.value for each in face.entries(key, values=False, as_=Point)]
+        assert Entry(a, self.POINT, face.entry(a).revision) == face.entry(a, as_=Point)
+        assert self.POINT == face.pop(a, as_=Point)
+        assert not face.exists(a)
+
+    def test_that_do_not_fit_are_named_by_their_key(self, face, key):
+        """Among many, too."""
+        face.batch_create({f"{key}a": self.POINT, f"{key}b": 7})
+
+        for call in (
+            lambda: face.read_many([f"{key}a", f"{key}b"], as_=Point),
+            lambda: list(face.entries(key, as_=Point)),
+            lambda: face.entry(f"{key}b", as_=Point),
+        ):
+            with pytest.raises(InvalidValueError, match=rf"^The value of key '{key}b' is no Point: "):
+                call()
+
+    def test_that_do_not_fit_are_popped_and_told(self, face, key):
+        """What was removed is in the message."""
+        face.put(key, [1, "é"])
+        with pytest.raises(
+            InvalidValueError, match=r"is no Point: .* The key was removed; its value was: \[1, \""
+        ) as caught:
+            face.pop(key, as_=Point)
+
+        assert (key,) == caught.value.keys
+        assert not face.exists(key)
+
+    def test_a_validator_that_fails_is_told(self, face, key):
+        """Whatever it raises, it is not taken for a daemon that talks nonsense."""
+        face.put(key, {"name": "a"})
+
+        with pytest.raises(InvalidValueError, match=rf"^The value of key '{key}' is no Broken: KeyError: 'missing'\.$"):
+            face.read(key, as_=Broken)
+
+
+@pytest.mark.parametrize(
+    "record", [Owner(1, 2), Entry("a", [1], 3, 4.5, Owner(1, 2)), Event("created", "a", 1, None, 3, 4.5)]
+)
+def test_records_cannot_be_changed_but_pickled(record):
+    """They tell what was; the packages have the same."""
+    assert record == pickle.loads(pickle.dumps(record))
+    assert getattr(kvd, type(record).__name__) is type(record)
+    for name in (*record._fields, "other"):
+        with pytest.raises(AttributeError):
+            setattr(record, name, 1)
 
 
 def test_an_ephemeral_key_tells_its_owner(store, key):

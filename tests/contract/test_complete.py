@@ -14,6 +14,7 @@ from kvclient.contract.face import Face
 from kvclient.contract.operations import OPERATIONS
 from kvclient.recipes.async_face import AsyncRecipes
 from kvclient.recipes.face import Recipes
+from kvclient.recipes.namespace import AsyncNamespace, Namespace
 from kvd import LocalDataStore
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -26,6 +27,18 @@ WITHOUT_COMMAND = {
     "delete_many": "kvctl delete takes several keys",
 }
 NOT_LOCAL = {"stop": "there is no daemon to be stopped"}
+NOT_IN_A_NAMESPACE = {"stop": "the daemon serves others, too"}
+NOT_ASYNC = {"lock"}
+"""Recipes that are for threads only."""
+
+FACES = {
+    Client: {},
+    AsyncClient: {},
+    LocalDataStore: NOT_LOCAL,
+    Namespace: NOT_IN_A_NAMESPACE,
+    AsyncNamespace: NOT_IN_A_NAMESPACE,
+}
+"""What a program may call its store, each with the operations that it lacks, and why."""
 
 MORE_METHODS = {"entry", "entries", "persist"}
 """Methods that share an operation with another one."""
@@ -48,12 +61,11 @@ class TestEveryOperation:
         """Which says whether it changes something, as the declaration does."""
         assert callable(getattr(calls, CALLS.get(name, name)))
 
-    @pytest.mark.parametrize("face", [Client, AsyncClient, LocalDataStore])
+    @pytest.mark.parametrize("face", FACES)
     def test_has_a_method_in_each_face(self, name, face):
         """With a docstring."""
-        if face is LocalDataStore and name in NOT_LOCAL:
-            return
-        assert inspect.getdoc(getattr(face, name))
+        if name not in FACES[face]:
+            assert inspect.getdoc(getattr(face, name))
 
     def test_has_a_command(self, name):
         """Whose help shows an example of it."""
@@ -85,20 +97,32 @@ class TestEveryOperation:
         assert OPERATIONS[name].reply.model_fields.keys() - {"ok"} == replied
 
 
-@pytest.mark.parametrize("face", [Client, AsyncClient, LocalDataStore])
+@pytest.mark.parametrize("face", FACES)
 def test_no_face_has_a_method_that_is_no_operation(face):
     """But for those that share an operation, and what a client is closed and configured with."""
-    expected = OPERATIONS.keys() | MORE_METHODS
-
-    assert expected - (NOT_LOCAL.keys() if face is LocalDataStore else set()) == methods(face)
+    assert (OPERATIONS.keys() | MORE_METHODS) - FACES[face].keys() == methods(face)
 
 
-@pytest.mark.parametrize("face", [Client, AsyncClient, LocalDataStore])
+@pytest.mark.parametrize("face", FACES)
 def test_the_faces_have_the_same_parameters(face):
     """A program that changes from one to another changes no call."""
     for name in methods(Face):
         assert parameters(Face, name) == parameters(face, name), name
     assert inspect.signature(Client) == inspect.signature(AsyncClient)
+
+
+@pytest.mark.parametrize("face", FACES)
+def test_the_faces_have_the_same_recipes(face):
+    """With the same parameters, and each with a docstring of its own."""
+    awaited = issubclass(face, AsyncRecipes)
+    names = {name for name in vars(Recipes) if not name.startswith("_")}
+    lacking = {name for name in names if not hasattr(face, name)}
+
+    assert lacking <= (NOT_ASYNC if awaited else set())
+    assert names >= {name for name in vars(AsyncRecipes) if not name.startswith("_")}
+    for name in names - lacking:
+        assert parameters(Recipes, name) == parameters(face, name), name
+        assert inspect.getdoc(getattr(face, name))
 
 
 def parameters(face, name):

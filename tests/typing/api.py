@@ -1,12 +1,16 @@
 """The types that users see, as mypy sees them. Checked by mypy, and never run."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, ItemsView, Iterator
 from typing import Any, assert_type
 
 from pydantic import BaseModel
 
 from kvclient import AsyncClient, Client, Entry, Event
 from kvclient.contract.records import EventKind, Owner
+from kvclient.recipes.async_mapping import AsyncMapping
+from kvclient.recipes.mapping import StoreMapping
+from kvclient.recipes.namespace import AsyncNamespace, Namespace
+from kvd import LocalDataStore
 
 
 class Model(BaseModel):
@@ -24,16 +28,21 @@ def blocking(store: Client) -> None:
     assert_type(store.entry("key1"), Entry)
     assert_type(store.entry("key1").owner, Owner | None)
     assert_type(store.entry("key1").expires_at, float | None)
+    assert_type(store.entry("key1").value, Any)
+    assert_type(store.entry("key1", as_=Model).value, Model)
     assert_type(store.put("key1", [1], 5.5, keep_ttl=True, if_revision=3, ephemeral=4711), int)
     assert_type(store.update("key1", None, keep_ttl=True, if_revision=3, ephemeral=4711), int)
     assert_type(store.delete("key1", if_revision=3), int)
     assert_type(store.pop("key1", if_revision=3), Any)
+    assert_type(store.pop("key1", if_revision=3, as_=Model), Model)
     assert_type(store.increment("key1", 2, initial=0.5, ttl=5), Any)
     assert_type(store.exists("key1"), bool)
     assert_type(store.count("key"), int)
     assert_type(store.list("key", after="key1", limit=3), Iterator[str])
     assert_type(store.entries("key", after="key1", limit=3, values=False), Iterator[Entry])
+    assert_type(store.entries("key", as_=Model), Iterator[Entry[Model]])
     assert_type(store.read_many(["key1"]), dict[str, Any])
+    assert_type(store.read_many(["key1"], as_=Model), dict[str, Model])
     assert_type(store.delete_many({"key1"}), list[str])
     assert_type(store.expire("key1", 5), int)
     assert_type(store.persist("key1"), int)
@@ -52,6 +61,25 @@ def blocking(store: Client) -> None:
     store.stop()
 
 
+def built_on_it(store: Client | LocalDataStore | Namespace) -> None:
+    """Recipes."""
+    assert_type(store.prefix("app:").prefix("x:"), Namespace)
+    assert_type(store.prefix("app:").read("key1", as_=Model), Model)
+    assert_type(store.mapping(), StoreMapping[Any])
+    users = store.mapping("users:", as_=Model)
+    assert_type(users, StoreMapping[Model])
+    assert_type(users["a"], Model)
+    assert_type(users.get("a"), Model | None)
+    assert_type(users.pop("a"), Model)
+    assert_type(users.pop("a", None), Model | None)
+    assert_type(users.popitem(), tuple[str, Model])
+    assert_type(users.setdefault("a", Model(name="a")), Model)
+    assert_type(users.items(), ItemsView[str, Model])
+    assert_type(users.copy(), dict[str, Model])
+    assert_type("a" in users, bool)
+    assert_type(list(users), list[str])
+
+
 async def asynchronous(store: AsyncClient) -> None:
     """Methods of `AsyncClient`: those whose types are others than awaited ones of `Client`, and some that are not."""
     assert_type(await store.create("key1", 1), int)
@@ -64,3 +92,16 @@ async def asynchronous(store: AsyncClient) -> None:
     assert_type(await store.batch([]), list[dict[str, Any]])
     async for event in await store.watch("key"):
         assert_type(event, Event)
+    assert_type(await store.entry("key1", as_=Model), Entry[Model])
+    assert_type(await store.pop("key1", as_=Model), Model)
+    assert_type(await store.read_many(["key1"], as_=Model), dict[str, Model])
+    assert_type(store.entries("key", as_=Model), AsyncIterator[Entry[Model]])
+    assert_type(store.prefix("app:").prefix("x:"), AsyncNamespace)
+    users = store.mapping("users:", as_=Model)
+    assert_type(users, AsyncMapping[Model])
+    assert_type(await users.get("a"), Model | None)
+    assert_type(await users.pop("a"), Model)
+    assert_type(await users.setdefault("a", Model(name="a")), Model)
+    async for key, user in users.items():
+        assert_type(key, str)
+        assert_type(user, Model)
