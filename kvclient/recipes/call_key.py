@@ -66,10 +66,7 @@ class CallKeys:
 
         Raises `TypeError` if the function does not take them, or one of them cannot be part of a key.
         """
-        if self._key is None:
-            parts = ",".join(self._parts(args, kwargs))
-        else:
-            parts = self._json(self._key(*args, **kwargs), "what key= returned", "Let it return JSON, such as a str.")
+        parts = self._chosen(self._key(*args, **kwargs)) if self._key else ",".join(self._parts(args, kwargs))
         key = f"{self.prefix}{parts})"
         return key if len(key) <= MOST_CHARACTERS else f"{self.prefix}#{_digest(key)})"
 
@@ -94,19 +91,24 @@ class CallKeys:
                 yield f"**{name}={{{named}}}"
 
     def _argument(self, name: str, value: Any) -> str:
-        return self._json(
-            value,
-            f"argument {name!r}",
-            f"Leave it out with ignore=({name!r},) if it makes no difference to the result, or give key=, a function of "
-            "the arguments that returns what tells calls apart.",
-        )
-
-    def _json(self, value: Any, what: str, advice: str) -> str:
         try:
             return self._text(value)
         except InvalidValueError as error:
-            reason = (diagnosis.reason(value) or error.message.rstrip(".")).partition(";")[0]
-            raise TypeError(f"{self.name}(): {what} cannot be part of a key: {reason}. {advice}") from None
+            advice = (
+                f"Leave it out with ignore=({name!r},) if it makes no difference to the result, or give key=, "
+                "a function of the arguments that returns what tells calls apart."
+            )
+            raise self._refusal(f"argument {name!r}", value, error, advice) from None
+
+    def _chosen(self, value: Any) -> str:
+        try:
+            return self._text(value)
+        except InvalidValueError as error:
+            raise self._refusal("what key= returned", value, error, "Let it return JSON, such as a str.") from None
+
+    def _refusal(self, what: str, value: Any, error: InvalidValueError, advice: str) -> TypeError:
+        reason = (diagnosis.reason(value) or error.message.rstrip(".")).partition(";")[0]
+        return TypeError(f"{self.name}(): {what} cannot be part of a key: {reason}. {advice}")
 
     def _text(self, value: Any) -> str:
         encoded = encode_value(value)

@@ -30,11 +30,14 @@ from kvclient.contract.errors import (
 from kvclient.contract.rules import encode_value
 from kvclient.recipes import claim
 from kvclient.recipes.claim import Beside, Claim
-from kvclient.recipes.steps import Steps, ask, work
+from kvclient.recipes.steps import Steps, Work, ask
 
 _log = logging.getLogger(__name__)
 
 _COMPUTING = "#computing"
+
+Together = Callable[[str, Steps[None]], Steps[None]]
+"""Makes of the steps to wait for a key those of one who may wait for it together with others."""
 
 
 class _Found(NamedTuple):
@@ -75,12 +78,15 @@ _under_way: ContextVar[_Mark | None] = ContextVar("under_way", default=None)
 class Computing:
     """What is done to get, renew and forget the values of one function, as steps."""
 
-    def __init__(self, name: str, ttl: float | None, early: float, as_: Any, beside: Beside) -> None:
+    def __init__(
+        self, name: str, ttl: float | None, early: float, as_: Any, beside: Beside, together: Together
+    ) -> None:
         self._name = name
         self._ttl = ttl
         self._early = early
         self._as = as_
         self._beside = beside
+        self._together = together
 
     def get(self, key: str, compute: Callable[[], Any]) -> Steps[Any]:
         """Return the value, computed if there is none; a `Failed` if that raised."""
@@ -130,7 +136,7 @@ class Computing:
         try:
             started = time.monotonic()
             with self._under_way(key):
-                result = yield from work(compute)
+                result = yield Work(compute)
             took = time.monotonic() - started
             plain, value = self._storable(result, key)
             yield from self._store(key, mine, plain, took)
@@ -157,7 +163,7 @@ class Computing:
         mark = _under_way.get()
         if mark is not None and mark.includes(self, key):
             raise RuntimeError(f"{self._name}() asks for the very value that it is computing, key {key!r}.")
-        yield from claim.wait(key + _COMPUTING)
+        yield from self._together(key, claim.wait(key + _COMPUTING))
 
     def _look(self, key: str) -> Steps[_Found | None]:
         try:

@@ -12,6 +12,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection
 from contextlib import suppress
+from os import getpid
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Self, TypeVar, overload
 
 from kvclient.contract import calls
@@ -19,7 +20,7 @@ from kvclient.contract.calls import Call
 from kvclient.contract.rules import check_ttl
 from kvclient.recipes.call_key import CallKeys
 from kvclient.recipes.computing import Computing, Failed
-from kvclient.recipes.steps import Steps, run, run_async
+from kvclient.recipes.steps import Steps, Work, run, run_async
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -51,7 +52,7 @@ class _Memo(ABC, Generic[P, R]):
     def __init__(self, function: Callable[..., Any], options: Options) -> None:
         functools.update_wrapper(self, function)  # type: ignore[arg-type]  # first, as it copies the function's attributes
         self._keys = CallKeys(function, options.prefix, options.ignore, options.key)
-        self._recipe = Computing(self._keys.name, options.ttl, options.early, options.as_, self._beside)
+        self._recipe = Computing(self._keys.name, options.ttl, options.early, options.as_, self._beside, self._together)
         self._function = function
         self._first: tuple[Any, ...] = ()
         """The instance, where the function is a method."""
@@ -59,6 +60,10 @@ class _Memo(ABC, Generic[P, R]):
     @abstractmethod
     def _beside(self, steps: Steps[None]) -> None:
         """Have steps taken that nobody waits for."""
+
+    def _together(self, _key: str, steps: Steps[None]) -> Steps[None]:
+        """Take the steps that wait for a key. Each thread has a connection to do so."""
+        return steps
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the key at which the value of this call is kept. It need not exist.
@@ -169,6 +174,7 @@ class AsyncMemoized(_Memo[P, R]):
         super().__init__(function, options)
         self._call = call
         self._tasks: set[asyncio.Task[None]] = set()
+        self._waits: dict[tuple[int, asyncio.AbstractEventLoop, str], asyncio.Event] = {}
         if sys.version_info >= (3, 12):
             inspect.markcoroutinefunction(self)
 
@@ -202,6 +208,19 @@ class AsyncMemoized(_Memo[P, R]):
             return  # the loop has ended: the claim is this process's until it ends
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _together(self, key: str, steps: Steps[None]) -> Steps[None]:
+        """Wait for a key, one task for all of this loop: thousands may, and each would take a connection."""
+        place = getpid(), asyncio.get_running_loop(), key
+        if (event := self._waits.get(place)) is not None:
+            yield Work(event.wait)
+            return
+        event = self._waits[place] = asyncio.Event()
+        try:
+            yield from steps
+        finally:
+            del self._waits[place]
+            event.set()
 
     @overload
     def __get__(self, instance: None, owner: type | None = None) -> Self: ...

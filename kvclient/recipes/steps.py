@@ -8,7 +8,7 @@ call comes to, or the error that it raised. So a lock is written once and is the
         yield from pause(0.5)
         return revision
 
-What a user gave to the recipe to run, such as a function to memoize, is a step as well: `work`.
+What a user gave to the recipe to run, such as a function to memoize, is a step as well: `yield Work(function)`.
 
 An interruption (`KeyboardInterrupt`, a cancelled task) is raised in the recipe where it waits, as any error is. What
 the recipe still asks for then, to clean up, is carried out.
@@ -49,11 +49,6 @@ def ask(call: Call[T]) -> Steps[T]:
 def pause(seconds: float) -> Steps[None]:
     """Wait for so many seconds."""
     yield Pause(seconds)
-
-
-def work(function: Callable[[], Any]) -> Steps[Any]:
-    """Run a function of the user's, and return what it comes to."""
-    return (yield Work(function))
 
 
 def run(call: Callable[[Call[Any]], Any], steps: Steps[T]) -> T:
