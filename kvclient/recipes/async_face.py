@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 from kvclient.contract.async_face import AsyncFace
 
 if TYPE_CHECKING:
-    from kvclient.recipes.memoize import AsyncMemoized
+    from kvclient.recipes.async_memoize import AsyncMemoized
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -48,6 +48,7 @@ class AsyncRecipes(AsyncFace):
         ... async def rate(currency: str) -> float:
         ...     return await ask_the_bank(currency)
         """
-        from kvclient.recipes.memoize import AsyncMemoized, Options, memoizing
+        from kvclient.recipes.async_memoize import AsyncMemoized
+        from kvclient.recipes.memoize import Options, memoizing
 
         return memoizing(AsyncMemoized, self._call, function, Options(ttl, prefix, ignore, key, early, as_))

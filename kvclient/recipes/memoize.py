@@ -3,16 +3,13 @@
 `computing` does that, and `call_key` makes a key of a call; here is what a decorated function has.
 """
 
-import asyncio
 import functools
 import inspect
 import math
-import sys
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from os import getpid
 from typing import Any, Concatenate, Generic, NamedTuple, ParamSpec, Self, TypeVar, overload
 
 from kvclient.contract import calls
@@ -20,7 +17,7 @@ from kvclient.contract.calls import Call
 from kvclient.contract.rules import check_ttl
 from kvclient.recipes.call_key import CallKeys
 from kvclient.recipes.computing import Computing, Failed
-from kvclient.recipes.steps import Steps, Work, run, run_async
+from kvclient.recipes.steps import Steps, run
 
 P = ParamSpec("P")
 Q = ParamSpec("Q")
@@ -46,7 +43,7 @@ class Options(NamedTuple):
             raise ValueError("early= needs a ttl=: what never expires is never computed early.")
 
 
-class _Memo(ABC, Generic[P, R]):
+class Memo(ABC, Generic[P, R]):
     """What functions and async functions that are memoized have in common."""
 
     def __init__(self, function: Callable[..., Any], options: Options) -> None:
@@ -65,7 +62,7 @@ class _Memo(ABC, Generic[P, R]):
         """Take the steps that wait for a key. Each thread has a connection to do so."""
         return steps
 
-    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+    def key(self, /, *args: P.args, **kwargs: P.kwargs) -> str:
         """Return the key at which the value of this call is kept. It need not exist.
 
         Raises `TypeError` for arguments that the function does not take or that cannot be part of a key.
@@ -90,7 +87,7 @@ class _Memo(ABC, Generic[P, R]):
         return self._function.__qualname__
 
 
-class Memoized(_Memo[P, R]):
+class Memoized(Memo[P, R]):
     """A function whose results are kept in the store. Called as the function is. See `Recipes.memoize`.
 
     A call, and each method, raises what a call to the store raises, such as `DaemonUnavailableError`.
@@ -99,11 +96,11 @@ class Memoized(_Memo[P, R]):
     def __init__(self, call: Callable[[Call[Any]], Any], function: Callable[P, R], options: Options) -> None:
         """Memoize `function`, with `call` to ask the store."""
         if inspect.iscoroutinefunction(function) or _yields(function):
-            raise TypeError(_refusal(function, "AsyncClient.memoize is for async functions."))
+            raise TypeError(refusal(function, "AsyncClient.memoize is for async functions."))
         super().__init__(function, options)
         self._call = call
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Return the kept value of this call; compute it if there is none, or wait while somebody else does.
 
         Raises what the function raises, if it was this call that computed; nothing is kept then. Raises `TypeError` for
@@ -112,7 +109,7 @@ class Memoized(_Memo[P, R]):
         """
         return self._outcome(self._recipe.get(self.key(*args, **kwargs), self._compute(args, kwargs)))
 
-    def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def refresh(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Compute the value of this call anew, store it and return it. Others get the old one until it is there.
 
         Waits first while somebody else computes it. If the function raises, the old value stays.
@@ -121,7 +118,7 @@ class Memoized(_Memo[P, R]):
         """
         return self._outcome(self._recipe.refresh(self.key(*args, **kwargs), self._compute(args, kwargs)))
 
-    def forget(self, *args: P.args, **kwargs: P.kwargs) -> bool:
+    def forget(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Delete the value of this call, and tell whether there was one. Atomic.
 
         A computation that is under way returns its result to its caller and does not store it; who waits for it
@@ -159,79 +156,6 @@ class Memoized(_Memo[P, R]):
         return self if instance is None else self._bound_to(instance)
 
 
-class AsyncMemoized(_Memo[P, R]):
-    """An async function whose results are kept in the store: what `Memoized` is for functions.
-
-    A call that is cancelled while it computes hands over to one that waits.
-    """
-
-    def __init__(
-        self, call: Callable[[Call[Any]], Awaitable[Any]], function: Callable[P, Awaitable[R]], options: Options
-    ) -> None:
-        """Memoize `function`, with `call` to ask the store."""
-        if not inspect.iscoroutinefunction(function):
-            raise TypeError(_refusal(function, "AsyncClient.memoize takes an `async def`; Client.memoize a `def`."))
-        super().__init__(function, options)
-        self._call = call
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._waits: dict[tuple[int, asyncio.AbstractEventLoop, str], asyncio.Event] = {}
-        if sys.version_info >= (3, 12):
-            inspect.markcoroutinefunction(self)
-
-    async def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return the kept value of this call; see `Memoized`."""
-        return await self._outcome(self._recipe.get(self.key(*args, **kwargs), self._compute(args, kwargs)))
-
-    async def refresh(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Compute the value of this call anew; see `Memoized.refresh`."""
-        return await self._outcome(self._recipe.refresh(self.key(*args, **kwargs), self._compute(args, kwargs)))
-
-    async def forget(self, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Delete the value of this call; see `Memoized.forget`."""
-        return await run_async(self._call, self._recipe.forget(self.key(*args, **kwargs)))
-
-    async def forget_all(self) -> None:
-        """Delete the values of all calls; see `Memoized.forget_all`."""
-        await self._call(calls.clear(self._keys.prefix))
-
-    async def _outcome(self, steps: Steps[Any]) -> R:
-        outcome = await run_async(self._call, steps)
-        if isinstance(outcome, Failed):
-            raise outcome.error
-        value: R = outcome
-        return value
-
-    def _beside(self, steps: Steps[None]) -> None:
-        try:
-            task = asyncio.get_running_loop().create_task(run_async(self._call, steps))
-        except RuntimeError:
-            return  # the loop has ended: the claim is this process's until it ends
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _together(self, key: str, steps: Steps[None]) -> Steps[None]:
-        """Wait for a key, one task for all of this loop: thousands may, and each would take a connection."""
-        place = getpid(), asyncio.get_running_loop(), key
-        if (event := self._waits.get(place)) is not None:
-            yield Work(event.wait)
-            return
-        event = self._waits[place] = asyncio.Event()
-        try:
-            yield from steps
-        finally:
-            del self._waits[place]
-            event.set()
-
-    @overload
-    def __get__(self, instance: None, owner: type | None = None) -> Self: ...
-    @overload
-    def __get__(
-        self: "AsyncMemoized[Concatenate[Any, Q], R]", instance: object, owner: type | None = None
-    ) -> "AsyncMemoized[Q, R]": ...
-    def __get__(self, instance: object | None, owner: type | None = None) -> Any:
-        return self if instance is None else self._bound_to(instance)
-
-
 def memoizing(kind: Callable[..., Any], call: Any, function: Callable[..., Any] | None, options: Options) -> Any:
     """Return what `@store.memoize` makes of a function, or with options the decorator that makes it."""
     options.check()
@@ -242,7 +166,8 @@ def _yields(function: Callable[..., Any]) -> bool:
     return inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function)
 
 
-def _refusal(function: Callable[..., Any], otherwise: str) -> str:
+def refusal(function: Callable[..., Any], otherwise: str) -> str:
+    """Say why a function cannot be memoized: because it yields, or for the reason `otherwise`."""
     name = getattr(function, "__qualname__", type(function).__name__)
     if _yields(function):
         return f"{name}() yields its values one by one, which cannot be kept: return a list."

@@ -24,7 +24,7 @@ from kvclient.contract import calls
 from kvclient.recipes import claim, computing
 from kvclient.recipes.steps import run
 from kvd import LocalDataStore
-from processes import wait_until
+from processes import environment, kvctl, wait_until
 
 
 @pytest.fixture(params=["client", "local"])
@@ -238,6 +238,34 @@ class TestProcesses:
 
         assert {"[1, 'computed']\n"} == {process.communicate(timeout=30)[0] for process in eight}
         assert 1 == store.read("slow:runs")
+
+
+FIRST = """
+from kvclient import Client
+
+@Client().memoize
+def double(x):
+    return 2 * x
+
+print(double(2), double.forget(2))
+"""
+
+
+def test_first_use_starts_the_daemon(directory):
+    """The look for a value would start none for a store that is not there yet; what follows it does."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", FIRST],
+            env=environment(directory),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    finally:
+        kvctl("stop", directory=directory)
+
+    assert ("4 True\n", "") == (done.stdout, done.stderr)
 
 
 class TestHandsOver:
@@ -688,7 +716,7 @@ class TestFunction:
         assert [2, 5] == two.shared.refresh(5)
         assert [2, 5] == one.shared(5)
         assert one.own.forget(5)
-        assert Source.shared.key(one, 5) == one.shared.key(5)
+        assert Source.shared.key(one, 5) == Source.shared.key(self=one, x=5) == one.shared.key(5)
         with pytest.raises(TypeError, match=r"argument 'self' cannot be part of a key: .*ignore=\('self',\)"):
             one.refused(5)
 
