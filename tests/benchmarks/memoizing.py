@@ -1,8 +1,8 @@
 """What a memoized call costs whose value is there: `python tests/benchmarks/memoizing.py [ROUNDS [CALLS]]`.
 
-kvd, with a daemon and in-process, beside diskcache's memoize and a bare GET of Redis whose JSON is parsed; and the limit,
-functools.lru_cache, which is the memory of one process. In turn and in short rounds, so that whatever else the machine
-does falls on all. Prints the median call of each, and kvd's divided by it: below 1, kvd is faster.
+kvd, with a daemon and in-process, beside memoize of diskcache and a bare GET of Redis whose JSON is parsed. The limit
+is functools.lru_cache, the memory of one process. In turn and in short rounds, so that whatever else the machine does
+falls on all. Prints the median call of each, and that of kvd divided by it: below 1, kvd is faster.
 """
 
 import functools
