@@ -194,6 +194,31 @@ class TestHandsOver:
         assert started.is_set()
         wait_until(lambda: blocking.count() == 0)
 
+    def test_a_task_that_began_within_a_computation(self, within):
+        """It may ask for the value when that is over, and waits as any other."""
+
+        async def main(store):
+            later, tasks = asyncio.Event(), []
+
+            async def ask_later():
+                await later.wait()
+                return await counted.memo()
+
+            counted = Counted(store, lambda _x: tasks.append(asyncio.create_task(ask_later())))
+            counted.let_go.set()
+            await counted.memo()
+            await counted.memo.forget()
+            counted.let_go.clear()
+            counted.result = lambda _x: "anew"
+            tasks.append(asyncio.create_task(counted.memo()))
+            await until(lambda: store.exists(counted.memo.key() + "#computing"))
+            later.set()
+            await one_waits(store)
+            counted.let_go.set()
+            return await asyncio.gather(*tasks)
+
+        assert ["anew", "anew"] == within(main)
+
 
 class TestAsForThreads:
     def test_refresh_and_forget(self, within):

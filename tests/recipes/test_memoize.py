@@ -321,6 +321,24 @@ class TestHandsOver:
 
         wait_until(lambda: not store.exists(key))
 
+    def test_claim_is_decided_after_its_answer_was_given_up(self, store, key):
+        """It waits for the disk with the changes before it, which reads do not: a change behind it finds it."""
+        waiting = []
+
+        def call(step):
+            if b'"op":"create"' in step.request:
+                waiting.append(step)
+                raise KeyboardInterrupt
+            if step.changes and waiting:
+                store._call(waiting.pop())
+            return store._call(step)
+
+        with pytest.raises(KeyboardInterrupt):
+            run(call, claim.take(key, None))
+
+        assert [] == waiting
+        assert not store.exists(key)
+
     def test_answer_to_the_claim_is_lost_and_somebody_else_has_it(self, store, key):
         """It stays with him."""
 
@@ -387,6 +405,23 @@ class TestHandsOver:
         assert 55 == counted.memo(10)
         assert 45 == counted.memo(9)
         assert list(range(10, -1, -1)) == counted.runs
+
+    def test_waiting_for_another_of_its_values(self, store, prefix):
+        """Which somebody else computes: that is no asking for its own."""
+        two = threading.Event()
+
+        def result(x):
+            return counted.memo(2) if x == 1 else two.wait(30)
+
+        counted = Counted(store, prefix, result)
+        before = watchers(store)
+        second = in_threads(1, lambda: counted.memo(2))
+        assert counted.asked.acquire(timeout=30)
+        first = in_threads(1, lambda: counted.memo(1))
+        wait_until(lambda: watchers(store) - before == 1)
+        two.set()
+
+        assert [[True], [True]] == [first.join(), second.join()]
 
 
 class TestRefreshAndForget:
