@@ -56,6 +56,8 @@ class CallKeys:
             self._parameters = dict(self._signature.parameters)
         elif not callable(key):
             raise TypeError(f"key= is a function of the arguments, not {key!r}.")
+        # Once: an enumeration's members have a slow hash.
+        self._stars = {name: _STARS.get(parameter.kind, "") for name, parameter in self._parameters.items()}
         self._ignored = frozenset(self._ignorable(ignore))
         self.prefix = f"{_shortened(f'{prefix}{self.name}', _MOST_OF_NAME)}("
         """What the keys of all calls begin with, and no other function's."""
@@ -79,7 +81,7 @@ class CallKeys:
         for name, value in bound.arguments.items():
             if name in self._ignored:
                 continue
-            stars = _STARS.get(self._parameters[name].kind, "")
+            stars = self._stars[name]
             if not stars:
                 yield f"{name}={self._argument(name, value)}"
             elif stars == "*":
