@@ -3,16 +3,20 @@
 Each is imported when it is first used: a script that reads one key pays for none of them.
 """
 
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from kvclient.contract.face import Face
 
 if TYPE_CHECKING:
     from kvclient.recipes.lock import Lock
     from kvclient.recipes.mapping import StoreMapping
+    from kvclient.recipes.memoize import Memoized
     from kvclient.recipes.namespace import Namespace
 
 T = TypeVar("T")
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class Recipes(Face):
@@ -68,3 +72,58 @@ class Recipes(Face):
         from kvclient.recipes.namespace import Namespace
 
         return Namespace(self, prefix)
+
+    @overload
+    def memoize(self, function: Callable[P, R], /) -> "Memoized[P, R]": ...
+    @overload
+    def memoize(
+        self,
+        function: None = None,
+        /,
+        *,
+        ttl: float | None = None,
+        prefix: str = "memo:",
+        ignore: str | int | Collection[str | int] = (),
+        key: Callable[..., Any] | None = None,
+        early: float = 0.0,
+        as_: Any = None,
+    ) -> "Callable[[Callable[P, R]], Memoized[P, R]]": ...
+    def memoize(
+        self,
+        function: Callable[..., Any] | None = None,
+        /,
+        *,
+        ttl: float | None = None,
+        prefix: str = "memo:",
+        ignore: str | int | Collection[str | int] = (),
+        key: Callable[..., Any] | None = None,
+        early: float = 0.0,
+        as_: Any = None,
+    ) -> Any:
+        """Decorate a function so that its results are kept here: computed once on the machine, for all processes.
+
+        Whoever asks while it is computed waits, and gets the value the moment it is there. If the one who computes
+        raises or dies, one of those who wait computes, at once. Exceptions are not kept; None is. Arguments and
+        results are JSON; every caller gets the result as JSON gives it back, a list for a tuple.
+
+        `ttl`: seconds for which a value is good, from when it is there; None: for ever. `prefix`: what its keys begin
+        with. `ignore`: arguments that make no difference to the result, by name or position, such as
+        `ignore=("self",)`. `key`: instead of the arguments, what this function of them returns tells calls apart.
+        `as_`: the type of the result, as for `read`.
+
+        `early`: with 1, a value is computed anew some time before it expires, by one of those who ask for it, while the
+        others still get the old one, so that nobody waits. The chance rises towards the end, and begins the sooner the
+        longer the last computation took; a number above 1 has it begin sooner still. This is XFetch: A. Vattani,
+        F. Chierichetti, K. Lowenstein, Optimal Probabilistic Cache Stampede Prevention, PVLDB 8(8), 2015. If the
+        function raises then, the old value is returned, and a warning logged.
+
+        The function gets `refresh`, `forget` and `key`, which take its arguments, and `forget_all`; see
+        `kvclient.recipes.memoize.Memoized`. Raises `TypeError` or `ValueError` for what cannot be memoized so.
+
+        >>> @store.memoize(ttl=60)
+        ... def rate(currency: str) -> float:
+        ...     return ask_the_bank(currency)
+        """
+        from kvclient.recipes.memoize import Memoized, Options, memoizing
+
+        return memoizing(Memoized, self._call, function, Options(ttl, prefix, ignore, key, early, as_))

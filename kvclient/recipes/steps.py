@@ -8,6 +8,8 @@ call comes to, or the error that it raised. So a lock is written once and is the
         yield from pause(0.5)
         return revision
 
+What a user gave to the recipe to run, such as a function to memoize, is a step as well: `yield Work(function)`.
+
 An interruption (`KeyboardInterrupt`, a cancelled task) is raised in the recipe where it waits, as any error is. What
 the recipe still asks for then, to clean up, is carried out.
 """
@@ -28,7 +30,13 @@ class Pause(NamedTuple):
     seconds: float
 
 
-Steps: TypeAlias = Generator[Call[Any] | Pause, Any, T]
+class Work(NamedTuple):
+    """A step that calls a function of the user's, and awaits what it returns where the steps are awaited."""
+
+    function: Callable[[], Any]
+
+
+Steps: TypeAlias = Generator[Call[Any] | Pause | Work, Any, T]
 """Steps that come to a T."""
 
 
@@ -52,6 +60,8 @@ def run(call: Callable[[Call[Any]], Any], steps: Steps[T]) -> T:
                 answer = None
                 if isinstance(step, Pause):
                     time.sleep(step.seconds)
+                elif isinstance(step, Work):
+                    answer = step.function()
                 else:
                     answer = call(step)
             except BaseException as error:  # noqa: BLE001  # raised in the recipe
@@ -72,6 +82,8 @@ async def run_async(call: Callable[[Call[Any]], Awaitable[Any]], steps: Steps[T]
                 answer = None
                 if isinstance(step, Pause):
                     await asyncio.sleep(step.seconds)
+                elif isinstance(step, Work):
+                    answer = await step.function()
                 else:
                     answer = await call(step)
             except BaseException as error:  # noqa: BLE001  # raised in the recipe

@@ -80,6 +80,54 @@ def built_on_it(store: Client | LocalDataStore | Namespace) -> None:
     assert_type(list(users), list[str])
 
 
+def memoized(store: Client) -> None:
+    """A function that is memoized keeps its signature."""
+
+    @store.memoize(ttl=60, prefix="memo:", ignore=("days",), early=1, as_=float)
+    def rate(currency: str, days: int = 3) -> float:
+        return days / len(currency)
+
+    @store.memoize
+    def names() -> list[str]:
+        return []
+
+    class Source:
+        @store.memoize(key=lambda _, day: day)
+        def read(self, day: int) -> str:
+            return str(day)
+
+    assert_type(rate("EUR", days=4), float)
+    assert_type(rate.refresh("EUR"), float)
+    assert_type(rate.forget("EUR"), bool)
+    assert_type(rate.key("EUR"), str)
+    assert_type(names(), list[str])
+    assert_type(Source().read(1), str)
+    assert_type(Source().read.refresh(1), str)
+    rate(1)  # type: ignore[arg-type]
+    rate("EUR", 4, 5)  # type: ignore[call-arg]
+    Source().read("May")  # type: ignore[arg-type]
+
+
+async def memoized_asynchronously(store: AsyncClient) -> None:
+    """An async function, too."""
+
+    @store.memoize(ttl=60)
+    async def rate(currency: str) -> float:
+        return len(currency) / 3
+
+    class Source:
+        @store.memoize
+        async def read(self, day: int) -> str:
+            return str(day)
+
+    assert_type(await rate("EUR"), float)
+    assert_type(await rate.refresh("EUR"), float)
+    assert_type(await rate.forget("EUR"), bool)
+    assert_type(rate.key("EUR"), str)
+    assert_type(await Source().read(1), str)
+    await rate(1)  # type: ignore[arg-type]
+
+
 async def asynchronous(store: AsyncClient) -> None:
     """Methods of `AsyncClient`: those whose types are others than awaited ones of `Client`, and some that are not."""
     assert_type(await store.create("key1", 1), int)
