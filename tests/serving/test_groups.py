@@ -84,6 +84,17 @@ class TestChores:
 
         assert 1 == left[0]
 
+    def test_sweep_that_is_refused_is_not_tried_again_at_once(self, loop, clock):
+        """Where another program took the file away, a key that expires does not keep the loop busy for ever."""
+        loop.send(create("key1", 1, ttl=5))
+        loop.engine.path.unlink()
+        loop.backend._upkeep.next_look = 0.0
+        clock.now += 5
+        loop.work()
+
+        assert isinstance(loop.backend.refusing, StoreCorruptError)
+        assert [0 < loop.work() for _ in range(3)][1:] == [True, True]
+
     def test_sweep_that_is_tried_again_without_its_group_is_there_once(self, loop, clock, fill_disk):
         """It is queued again when the creates beside it do not fit on the disk."""
         loop.send(create("key1", 1, ttl=5))

@@ -230,6 +230,7 @@ class Committer:
         for asker, request, _ in members:
             if asker is None:
                 self._upkeep.discard(request.op)
+                self.upkeep_waits = True
                 continue
             outcome: Result | None = self._store.recall(request)
             if outcome is None or isinstance(outcome, DataStoreError):
