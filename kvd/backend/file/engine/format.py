@@ -280,12 +280,12 @@ def encode_commit(
         footnote = encode_footnote(commit, removed)
         if footnote:
             lines.append(footnote)
-    synced_field = b"" if synced is None else b',"synced":%d' % synced
-    ids = encode_ids(outcomes) if outcomes else b""
+    fields = b',"revision":%d' % revision
+    if synced is not None:
+        fields += b',"synced":%d' % synced
     if timed:
-        fields = b',"revision":%d%s,"time":%.3f%s}' % (revision, synced_field, time, ids)
-    else:
-        fields = b',"revision":%d%s%s}' % (revision, synced_field, ids)
+        fields += b',"time":%.3f' % time
+    fields += encode_ids(outcomes) + b"}" if outcomes else b"}"
     # The count has a fixed width, so that the lines' places are known before it is.
     marker_length = _MARKER_START_BYTES + len(fields)
     first = marker_length + len(lines[0] if lines else b"\n")
@@ -295,11 +295,11 @@ def encode_commit(
         parts, places = _laid_out(lines, start + marker_length, aligned=aligned)
         if footnote:
             places.pop()
-    elif changes:
-        parts, places = lines, [(start + first, len(lines[0]))]
+        size = sum(map(len, parts))
     else:
-        parts, places = [footnote or b"\n"], []
-    size = sum(map(len, parts)) if len(parts) > 1 else len(parts[0])
+        parts = lines or [b"\n"]
+        size = first - marker_length
+        places = [(start + first, size)] if changes else []
     return Encoded(commit, start, start + marker_length + size, _marked(fields, parts, size), places)
 
 
@@ -307,7 +307,7 @@ def _marked(fields: bytes, parts: list[bytes], size: int) -> list[bytes]:
     """Return a commit's bytes: the marker with its `fields` and checksum, and the `parts` of the body."""
     checked = b'"bytes":%9d%s' % (size, fields)
     if size <= _JOINED_BYTES:
-        checked += b"".join(parts)
+        checked += parts[0] if len(parts) == 1 else b"".join(parts)
         return [b',"":{"crc":"%08x",%s' % (zlib.crc32(checked), checked)]
     crc = reduce(lambda crc, part: zlib.crc32(part, crc), parts, zlib.crc32(checked))
     return [b',"":{"crc":"%08x",%s' % (crc, checked), *parts]

@@ -33,7 +33,8 @@ class Outcomes:
 
         It is a `RequestError` if the client has since sent another, or if the result was too long to be kept.
         """
-        success, refusal = self._successes.get(client), self._refusals.get(client)
+        success = self._successes.get(client)
+        refusal = self._refusals.get(client) if self._refusals else None
         if success is None and refusal is None:
             return None
         if success is None or (refusal is not None and refusal[0] > success.number):
@@ -49,17 +50,21 @@ class Outcomes:
             if len(self._refusals) > MOST_CLIENTS:
                 del self._refusals[next(iter(self._refusals))]
             return
-        former = self._successes.pop(client, None)
-        self._successes[client] = result
-        self._refusals.pop(client, None)
-        if former is not None:
+        successes = self._successes
+        former = successes.pop(client, None)
+        successes[client] = result
+        if self._refusals:
+            self._refusals.pop(client, None)
+        if former is None:
+            if len(successes) > MOST_CLIENTS:
+                evicted = successes.pop(next(iter(successes)))
+                self._result_bytes -= len(evicted.fields)
+        elif former.fields:
             self._result_bytes -= len(former.fields)
-        self._result_bytes += len(result.fields)
-        if len(self._successes) > MOST_CLIENTS:
-            evicted = self._successes.pop(next(iter(self._successes)))
-            self._result_bytes -= len(evicted.fields)
-        if self._result_bytes > MOST_RESULT_BYTES:
-            self._forget_results()
+        if result.fields:
+            self._result_bytes += len(result.fields)
+            if self._result_bytes > MOST_RESULT_BYTES:
+                self._forget_results()
 
     def _forget_results(self) -> None:
         for client, outcome in self._successes.items():

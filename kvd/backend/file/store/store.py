@@ -8,7 +8,6 @@ one group is under way at a time, so an operation is never decided on what may y
 
 import time
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from kvclient.contract.errors import DataStoreError, StoreFullError
@@ -27,22 +26,23 @@ _FAILED_SECONDS = 10.0
 _UPKEEP = ("sweep", "release", "write_down", "forget")
 
 
-@dataclass(slots=True)
 class Group:
     """Operations decided together."""
 
-    view: View
-    results: list[Result] = field(default_factory=list)
-    """Of the operations that were decided, in their order. The others wait; see `waits_for_clear`."""
-    durable: dict[str, Outcome] = field(default_factory=dict)
-    heard: dict[str, tuple[int, Result]] = field(default_factory=dict)
-    upkeep_waits: bool = False
+    upkeep_waits = False
     """Whether upkeep did nothing, for want of room: a compaction will drop what has expired."""
-    waits_for_room: bool = False
+    waits_for_room = False
     """Whether the next operation waits for a compaction. Otherwise it waits for other upkeep."""
-    cost: int = 0
+    cost = 0
     staged: Any = None
     """The engine's commit; None if nothing changes."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+        self.results: list[Result] = []
+        """Of the operations that were decided, in their order. The others wait."""
+        self.durable: dict[str, Outcome] = {}
+        self.heard: dict[str, tuple[int, Result]] = {}
 
     @property
     def time(self) -> float:
