@@ -49,8 +49,12 @@ class Channel:
         `deadline` (monotonic), and `DataStoreError` if the peer is no kvd. After any of these, or if the caller has not
         waited to the end, the channel is to be closed: a reply that still comes must not be taken for the next one's.
         """
-        self._answer = answer = self._loop.create_future()
+        answer: asyncio.Future[bytes] = self._loop.create_future()
         self.request_sent = False
+        if self.closed:  # before the peer was told a word
+            answer.set_exception(LineLost())
+            return answer
+        self._answer = answer
         self._seconds, self._deadline = seconds, deadline
         self._see_progress()
         if self._timer is None or self._until < self._timer_at:

@@ -27,7 +27,9 @@ def test_one_command_compares_and_names_what_is_missing(directory, tmp_path):
     found = tmp_path / "found.json"
 
     done = compare(
-        directory, "--clients", "1,2", "--peers", "kvd always,sqlite full,rep,redis always", "--json", found, PATH=""
+        directory,
+        *("--clients", "1,2", "--tasks", "3", "--peers", "kvd always,sqlite full,rep,redis always", "--json", found),
+        PATH="",
     )
     run = json.loads(found.read_text())
 
@@ -42,7 +44,10 @@ def test_one_command_compares_and_names_what_is_missing(directory, tmp_path):
         for workload in workloads
         for clients in (1, 2)
     } == {(result["workload"], result["clients"], result["peer"]) for result in run["results"]}
-    assert all(1 == len(result["rates"]) and result["rates"][0] > 0 for result in run["results"])
+    assert [("create", 3, "kvd always"), ("read", 3, "kvd always")] == [
+        (result["workload"], result["clients"], result["peer"]) for result in run["tasks"]
+    ]
+    assert all(1 == len(result["rates"]) and result["rates"][0] > 0 for result in run["results"] + run["tasks"])
     assert "Redis always (needs the program redis-server)" in done.stdout
     assert "reads beside a slow disk (needs the program strace)" in done.stdout
     assert run["start_up"]["kvctl read"] > 0
@@ -81,6 +86,11 @@ def test_table_shows_ratios_of_medians_and_whether_they_are_enough(table):
             for workload in ("create", "batch")
             for peer, measured in rates.items()
         ],
+        "tasks": [
+            {"workload": "read", "peer": peer, "clients": 64, "rates": measured}
+            for peer, measured in rates.items()
+            if peer != "SQLite FULL"
+        ],
         "slow_disk": {"p99": 0.0051},
     }
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.report(run).splitlines() if "|" in line]
@@ -89,5 +99,6 @@ def test_table_shows_ratios_of_medians_and_whether_they_are_enough(table):
     assert ["SQLite FULL", "550", "0.20"] in rows
     assert ["create: kvd always / Redis always", "4", "1.10", "≥ 1.00", "yes"] in rows
     assert ["batch: kvd always / Redis always", "4", "1.10", "≥ 1.50", "NO"] in rows
+    assert ["read: kvd always / Redis always", "64 tasks", "1.10", "≥ 1.20", "NO"] in rows
     assert [["5.10 ms", "≤ 5 ms", "NO"]] == [row[2:] for row in rows if row[0].startswith("p99")]
     assert "- create, 4 clients: SQLite FULL 5.0 ×" in table.report(run)

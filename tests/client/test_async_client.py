@@ -1,6 +1,7 @@
 """`AsyncClient`: the same store for asyncio, with many calls at once and calls that are cancelled."""
 
 import asyncio
+import contextlib
 import gc
 import os
 import pickle
@@ -15,6 +16,7 @@ import zmq
 import zmq.asyncio
 
 from kvclient import AsyncClient, DaemonUnavailableError, KeyExistsError, KeyNotFoundError, RequestTimeoutError
+from kvclient.client import async_connection
 from kvclient.client.asynchronous import MOST_CONNECTIONS
 
 
@@ -311,6 +313,25 @@ def test_a_reply_to_nothing_ends_the_connection(directory):
                     await until(lambda before=before: descriptors() < before)
 
     asyncio.run(main())
+
+
+def test_a_peer_that_hangs_up_before_it_is_greeted(directory, monkeypatch):
+    """The call ends in time, as with any peer that hangs up."""
+
+    def hang_up(*_):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                listener.accept()[0].close()
+
+    async def main():
+        async with AsyncClient(f"ipc://{directory}/other.sock", timeout=0.5) as store:
+            with pytest.raises(RequestTimeoutError, match="No answer"):
+                await asyncio.wait_for(store.ping(), 20)
+
+    with socket.create_server(f"{directory}/other.sock", family=socket.AF_UNIX) as listener:
+        listener.setblocking(False)
+        monkeypatch.setattr(async_connection, "check_peer", hang_up)
+        asyncio.run(main())
 
 
 def test_libzmq_is_not_needed(python, shared_daemon):
