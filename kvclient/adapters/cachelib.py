@@ -9,6 +9,7 @@ True
 A key is stored as `KEY_PREFIX KEY`, without a space. See docs/adapters.md.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -51,7 +52,7 @@ class KvdCache(BaseCache):
         not JSON: see `kvclient.adapters.values`. `key_prefix` is put in front of every key, and `clear` removes what
         begins with it. Raises `ValueError` for a prefix that cannot be.
         """
-        super().__init__(default_timeout)  # type: ignore[arg-type,unused-ignore]  # cachelib 0.17 has timedeltas
+        super().__init__(_whole_seconds(default_timeout))
         self.ignore_delete_many_errors = ignore_delete_many_errors  # what cannot be deleted is an error here, always
         if not key_prefix or not is_prefix(key_prefix):
             raise ValueError(f"A key_prefix has 1 to {MOST_KEPT} characters, and no control character: {key_prefix!r}.")
@@ -148,7 +149,11 @@ class KvdCache(BaseCache):
     def _name(self, key: str) -> str:
         return fitted(f"{self._prefix}{key}")
 
-    def _seconds(self, timeout: int | timedelta | None) -> float:
+    def _seconds(self, timeout: int | timedelta | None) -> int:
         """Return a timeout in seconds: 0 if the value never expires, below 0 if it has expired."""
-        seconds: float = self._normalize_timeout(timeout)  # type: ignore[arg-type,unused-ignore]
-        return seconds
+        return self.default_timeout if timeout is None else _whole_seconds(timeout)
+
+
+def _whole_seconds(timeout: int | timedelta) -> int:
+    """Return a timeout as cachelib counts it from 0.17 on: in whole seconds, a begun one included."""
+    return math.ceil(timeout.total_seconds() if isinstance(timeout, timedelta) else timeout)

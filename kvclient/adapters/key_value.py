@@ -40,7 +40,7 @@ try:
     )
 except ImportError as error:
     raise ImportError(
-        "kvclient.adapters.key_value needs py-key-value-aio: pip install 'kvd-store[key-value]'."
+        "kvclient.adapters.key_value needs py-key-value-aio from 0.4.4 on: pip install 'kvd-store[key-value]'."
     ) from error
 
 _MOST_COLLECTION = 96

@@ -330,8 +330,9 @@ class TestSettings:
     def test_caches_share_connections(self, make, start_daemon):
         """Django makes one for each thread and request."""
         daemon = start_daemon()
-        for _ in range(20):
-            make(daemon.endpoint).set("a", 1)
+        caches = [make(daemon.endpoint) for _ in range(20)]
+        for cache in caches:
+            cache.set("a", 1)
 
         from kvclient import Client
 

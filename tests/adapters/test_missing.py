@@ -24,7 +24,10 @@ except ImportError as error:
     [
         ("cachelib", "kvclient.adapters.cachelib needs cachelib: pip install 'kvd-store[cachelib]'.\n"),
         ("django", "kvclient.adapters.django needs Django: pip install 'kvd-store[django]'.\n"),
-        ("key_value", "kvclient.adapters.key_value needs py-key-value-aio: pip install 'kvd-store[key-value]'.\n"),
+        (
+            "key_value",
+            "kvclient.adapters.key_value needs py-key-value-aio from 0.4.4 on: pip install 'kvd-store[key-value]'.\n",
+        ),
         ("dbm", ""),
     ],
 )
