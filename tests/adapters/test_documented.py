@@ -10,7 +10,8 @@ import pytest
 
 from processes import environment, kvctl
 
-PAGE = Path(__file__).parents[2] / "docs" / "adapters.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "adapters.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 SETTINGS = next(block for block in BLOCKS if block.startswith("# settings.py"))
 CONFIGURE = "\nfrom django.conf import settings\nsettings.configure(CACHES=CACHES)\n"
@@ -26,7 +27,7 @@ def ran(arguments, directory):
     done = subprocess.run(
         [sys.executable, *arguments],
         cwd=directory,
-        env=environment(directory),
+        env=environment(directory, PYTHONPATH=str(ROOT)),
         capture_output=True,
         text=True,
         timeout=120,
@@ -54,4 +55,5 @@ def test_example_of_the_plugin_runs(directory):
     (block,) = [block for block in BLOCKS if "def test_" in block]
     (directory / "test_counting.py").write_text(block)
 
-    assert "2 passed" in ran(["-m", "pytest", "-p", "no:cacheprovider"], directory)
+    told = ran(["-m", "pytest", "-p", "no:cacheprovider", "-p", "no:kvd", "-p", "kvclient.adapters.pytest"], directory)
+    assert "2 passed" in told

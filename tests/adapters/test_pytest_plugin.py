@@ -37,6 +37,7 @@ def surroundings(directory):
         **environment(directory, TMPDIR=str(directory)),
         "KVD_STORE": "mine",
         "KVD_FILE": str(directory / "mine.json"),
+        "KVD_MAX_BATCH": "nonsense",
         "PYTHONPATH": str(ROOT),
     }
 

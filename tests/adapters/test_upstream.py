@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from kvclient import Client
+
 UPSTREAM = "ADAPTERS_UPSTREAM"
 SUITES = Path(__file__).parent / "upstream"
+PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:kvd", "-p", "kvclient.adapters.pytest"]
 
 
 def source(pattern):
@@ -41,13 +44,14 @@ def run(*arguments, cwd):
     return done.stdout
 
 
-def test_of_django(kvd_store, kvd_endpoint, tmp_path):
+def test_of_django(daemon, tmp_path):
     """BaseCacheTests, and those of the middleware. Three are skipped, which are about culling: kvd culls nothing."""
     tests = source("django-*/tests/cache")
     needs("django")
 
-    assert "0 failed, 3 skipped" in run(SUITES / "django_suite.py", tests.parents[1], kvd_endpoint, cwd=tmp_path)
-    assert ["django:cacheprefix"] == [key[:18] for key in kvd_store.list()]  # theirs, of another KEY_PREFIX: left alone
+    assert "0 failed, 3 skipped" in run(SUITES / "django_suite.py", tests.parents[1], daemon.endpoint, cwd=tmp_path)
+    with Client(daemon.endpoint) as store:
+        assert ["django:cacheprefix"] == [key[:18] for key in store.list()]  # theirs, of another KEY_PREFIX: left alone
 
 
 def test_of_cachelib(tmp_path):
@@ -59,7 +63,7 @@ def test_of_cachelib(tmp_path):
     (tmp_path / "xprocess.py").write_text("ProcessStarter = None  # which starts the daemons of other caches\n")
     shutil.copy(SUITES / "cachelib_suite.py", tmp_path / "test_kvd.py")
 
-    assert " passed" in run("-m", "pytest", "-q", "-p", "no:cacheprovider", "test_kvd.py", cwd=tmp_path)
+    assert " passed" in run(*PYTEST, "test_kvd.py", cwd=tmp_path)
 
 
 def test_of_py_key_value(tmp_path):
@@ -70,5 +74,5 @@ def test_of_py_key_value(tmp_path):
     shutil.copy(SUITES / "key_value_suite.py", tmp_path / "tests" / "stores" / "test_kvd.py")
     (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_mode = auto\n")
 
-    told = run("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/stores/test_kvd.py", cwd=tmp_path)
+    told = run(*PYTEST, "tests/stores/test_kvd.py", cwd=tmp_path)
     assert " passed, 2 skipped" in told
