@@ -1,7 +1,22 @@
 """The recipes as methods of `AsyncClient`: what `Recipes` is for threads."""
 
+from typing import TYPE_CHECKING
+
 from kvclient.contract.async_face import AsyncFace
+
+if TYPE_CHECKING:
+    from kvclient.recipes.lock import AsyncLock
 
 
 class AsyncRecipes(AsyncFace):
     """A key-value store for asyncio with what is built on its operations. See `Recipes`."""
+
+    def lock(self, name: str, *, wait: float | None = None, shared: int = 1, reentrant: bool = False) -> "AsyncLock":
+        """Return the lock called `name`, for `async with`; see `Client.lock`."""
+        from kvclient.recipes.lock import AsyncLock
+
+        return AsyncLock(self, name, shared, wait=wait, reentrant=reentrant)
+
+    def semaphore(self, name: str, n: int, *, wait: float | None = None) -> "AsyncLock":
+        """Return a semaphore, which up to `n` hold at a time; see `Client.semaphore`."""
+        return self.lock(name, wait=wait, shared=n)

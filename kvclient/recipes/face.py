@@ -14,15 +14,25 @@ if TYPE_CHECKING:
 class Recipes(Face):
     """A key-value store with what is built on its operations."""
 
-    def lock(self, name: str, *, shared: int = 1) -> "Lock":
+    def lock(self, name: str, *, wait: float | None = None, shared: int = 1, reentrant: bool = False) -> "Lock":
         """Return the lock called `name`, for `with`: held by this process, and free the instant that it ends.
 
-        See `kvclient.recipes.lock`.
+        `with` waits `wait` seconds for it and then raises `LockHeldError`; None: as long as it takes; 0: not at all.
+        First come, first served. Up to `shared` may hold it at a time. With `reentrant` the thread that holds it gets
+        it again. What is promised and what is not: see `kvclient.recipes.lock`.
 
-        >>> with store.lock("nightly") as lock:
+        >>> with store.lock("nightly", wait=60) as lock:
         ...     print(lock.revision)
         42
         """
         from kvclient.recipes.lock import Lock
 
-        return Lock(self, name, shared)
+        return Lock(self, name, shared, wait=wait, reentrant=reentrant)
+
+    def semaphore(self, name: str, n: int, *, wait: float | None = None) -> "Lock":
+        """Return a semaphore, which up to `n` hold at a time: `lock(name, shared=n)`.
+
+        >>> with store.semaphore("gpu", 2):
+        ...     train()
+        """
+        return self.lock(name, wait=wait, shared=n)
