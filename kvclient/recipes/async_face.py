@@ -6,6 +6,7 @@ from kvclient.contract.async_face import AsyncFace
 
 if TYPE_CHECKING:
     from kvclient.recipes.lock import AsyncLock
+    from kvclient.recipes.queue import AsyncQueue
 
 
 class AsyncRecipes(AsyncFace):
@@ -20,3 +21,9 @@ class AsyncRecipes(AsyncFace):
     def semaphore(self, name: str, n: int, *, wait: float | None = None) -> "AsyncLock":
         """Return a semaphore, which up to `n` hold at a time; see `Client.semaphore`."""
         return self.lock(name, wait=wait, shared=n)
+
+    def queue(self, name: str, *, max_deaths: int | None = 3) -> "AsyncQueue":
+        """Return the queue of jobs called `name`, for workers in any process; see `Client.queue`."""
+        from kvclient.recipes.queue import AsyncQueue
+
+        return AsyncQueue(self, name, max_deaths=max_deaths)

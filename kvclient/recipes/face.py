@@ -9,6 +9,7 @@ from kvclient.contract.face import Face
 
 if TYPE_CHECKING:
     from kvclient.recipes.lock import Lock
+    from kvclient.recipes.queue import Queue
 
 
 class Recipes(Face):
@@ -36,3 +37,18 @@ class Recipes(Face):
         ...     train()
         """
         return self.lock(name, wait=wait, shared=n)
+
+    def queue(self, name: str, *, max_deaths: int | None = 3) -> "Queue":
+        """Return the queue of jobs called `name`, for workers in any process.
+
+        A job has one worker at a time; the job of one that dies is free again at once, in its place. After
+        `max_deaths` attempts (None: no limit) it is a dead letter. See `kvclient.recipes.queue`.
+
+        >>> jobs = store.queue("thumbnails")
+        >>> jobs.put({"image": "cat.png"})
+        >>> with jobs.job() as job:
+        ...     shrink(job.value["image"])
+        """
+        from kvclient.recipes.queue import Queue
+
+        return Queue(self, name, max_deaths=max_deaths)
