@@ -12,6 +12,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TypeAlias
 
 from kvclient.contract import calls
@@ -47,6 +48,10 @@ _nests: "weakref.WeakKeyDictionary[object, _Nests]" = weakref.WeakKeyDictionary(
 """What is held and may be taken again, by store; then by name, pid and owner. Functions that call each other describe
 the lock anew, each for itself, and are to know of it.
 """
+_left: "weakref.WeakKeyDictionary[object, list[str]]" = weakref.WeakKeyDictionary()
+"""Tickets that may still be in a store although nobody wants them, as it could not be asked to delete them. Who next
+asks for a lock of that store, by whatever object, deletes them first.
+"""
 
 
 class Holding:
@@ -64,8 +69,7 @@ class Holding:
         self.reentrant = reentrant
         self._nests: _Nests = _nests.setdefault(store, {}) if reentrant else {}
         self._held: list[_Hold] = []
-        self._left: list[str] = []
-        """Tickets that may still be in the store although nobody wants them."""
+        self._left = _left.setdefault(store, [])
 
     def acquire(self, owner: object, wait: Wait, on_wait: OnWait) -> Steps[bool]:
         """Get the lock for `owner`, or come to False when that takes too long."""
@@ -215,4 +219,6 @@ class Holding:
         if self._left:
             left = self._left.copy()
             yield from ask(calls.delete_many(left))
-            self._left = [ticket for ticket in self._left if ticket not in left]
+            for ticket in left:
+                with suppress(ValueError):  # another thread did it
+                    self._left.remove(ticket)

@@ -41,7 +41,7 @@ class Queue:
         `ValueError` if `max_deaths` is no number from 1 on.
         """
         self._store = store
-        self._serving = Serving(name, max_deaths)
+        self._serving = Serving(store, name, max_deaths)
 
     @property
     def name(self) -> str:
@@ -129,6 +129,9 @@ class Queue:
     def __bool__(self) -> bool:  # an empty queue is a queue
         return True
 
+    def __reduce__(self) -> Any:
+        return _describe, (type(self), self._store, self.name, self._serving.max_deaths)
+
 
 class AsyncQueue:
     """`Queue` for asyncio: the same queue, with methods to be awaited.
@@ -141,7 +144,7 @@ class AsyncQueue:
     def __init__(self, store: AsyncFace, name: str, *, max_deaths: int | None = 3) -> None:
         """Describe the queue; see `Queue`."""
         self._store = store
-        self._serving = Serving(name, max_deaths)
+        self._serving = Serving(store, name, max_deaths)
 
     @property
     def name(self) -> str:
@@ -197,6 +200,13 @@ class AsyncQueue:
     async def size(self) -> int:
         """Return how many jobs are not done yet; see `Queue.size`."""
         return await run_async(self._store._call, self._serving.size())  # noqa: SLF001
+
+    def __reduce__(self) -> Any:
+        return _describe, (type(self), self._store, self.name, self._serving.max_deaths)
+
+
+def _describe(kind: type[Any], store: Any, name: str, max_deaths: int | None) -> Any:
+    return kind(store, name, max_deaths=max_deaths)
 
 
 def _told(error: Exception) -> str:

@@ -10,6 +10,7 @@ when a delayed one is due.
 """
 
 import time
+import weakref
 from collections.abc import Iterable
 from contextlib import suppress
 from queue import Empty as _Empty
@@ -58,6 +59,12 @@ _DUE_AT_ONCE = 64
 _NEVER = float("inf")
 
 
+_doubts: "weakref.WeakKeyDictionary[object, dict[str, list[tuple[Job, str]]]]" = weakref.WeakKeyDictionary()
+"""Jobs that this process may have without knowing, since the answer never came, with what names the take; by store and
+queue. Who next takes a job of that queue, by whatever object, gives them back first.
+"""
+
+
 class Empty(DataStoreError, _Empty):
     """No job was free for as long as the caller would wait: `queue.Empty`, as that of the standard library."""
 
@@ -65,7 +72,7 @@ class Empty(DataStoreError, _Empty):
 class Serving:
     """A queue by name, and what was seen of it last."""
 
-    def __init__(self, name: str, max_deaths: int | None) -> None:
+    def __init__(self, store: object, name: str, max_deaths: int | None) -> None:
         wrong = isinstance(max_deaths, bool) or not isinstance(max_deaths, int) or max_deaths < 1
         if max_deaths is not None and wrong:
             raise ValueError(f"max_deaths is a number from 1 on, or None for no limit, not {max_deaths!r}.")
@@ -78,8 +85,7 @@ class Serving:
         """Above 0 where others take jobs at the same moment: then each worker prefers jobs of its own."""
         self._delays_seen = 0
         self._next_due = _NEVER
-        self._doubts: list[tuple[Job, str]] = []
-        """Jobs that this process may have without knowing, since the answer never came; with what names the take."""
+        self._doubts = _doubts.setdefault(store, {}).setdefault(name, [])
 
     # Putting.
 
@@ -265,7 +271,8 @@ class Serving:
         """Give back what this process may have without knowing."""
         for doubt in self._doubts.copy():
             if (yield from self._withdraw(*doubt)):
-                self._doubts.remove(doubt)
+                with suppress(ValueError):  # another thread did it
+                    self._doubts.remove(doubt)
 
     def _withdraw(self, job: Job, take: str) -> Steps[bool]:
         """Give a job back if this take got it. Come to False if the store cannot be asked now."""

@@ -108,7 +108,6 @@ def kvd_round(options: argparse.Namespace) -> float:
         try:
             found = rate(kvd_producer, kvd_consumer, daemon.endpoint, options)
             with Client(daemon.endpoint) as store:
-                    print(store.stats())
                 assert len(store.queue("jobs")) == 0
             return found
         finally:

@@ -441,17 +441,17 @@ class TestInterruptions:
 
         assert (1, 0) == (job.value, job.deaths)
 
-    def test_a_take_that_arrives_late_is_given_back(self, store, queue, monkeypatch):
-        """By the next one."""
+    def test_a_take_that_arrives_late_is_given_back(self, store, queue, other, key, monkeypatch):
+        """By the next one of this store, by whatever object."""
         queue.put(1)
         arrive = self.lose(store, monkeypatch, KeyboardInterrupt(), before=True)
         with pytest.raises(KeyboardInterrupt):
             queue.get()
         arrive()
         with pytest.raises(standard.Empty):
-            store.queue(queue.name).get(wait=0)
+            other.queue(key).get(wait=0)
 
-        assert [1] == values(queue, 1)
+        assert [1] == values(store.queue(key), 1)
 
 
 class TestSize:
