@@ -11,7 +11,8 @@ from kvclient.cli.options import Options
 from kvclient.client.autostart import listening, start_daemon
 from kvclient.contract.endpoint import Target
 from kvclient.contract.errors import DataStoreError, KeyExistsError
-from kvclient.recipes.lock import Holder, Lock
+from kvclient.recipes.line import Holder, named
+from kvclient.recipes.lock import Lock
 from kvclient.screen.console import complain
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
@@ -28,7 +29,7 @@ def run(options: Options, name: str, command: Sequence[str], *, wait: float | No
     if not lock.acquire(wait, on_wait=lambda holders: _tell(name, holders, wait)):
         holders = lock.holders()
         waited = f" Waited {wait:g} s." if wait else ""
-        who = f"is held by {_named(holders)}" if holders else "was held by others until just now"
+        who = f"is held by {named(holders)}" if holders else "was held by others until just now"
         raise KeyExistsError(f"Lock {name!r} {who}.{waited} Wait longer with --wait SECONDS.")
     return _become(command, lock.revision)
 
@@ -58,11 +59,7 @@ def _tell(name: str, holders: list[Holder], wait: float | None) -> None:
             f"Lock {name!r} is held by this process already (pid {os.getpid()}), which would wait for itself."
         )
     if wait != 0 and sys.stderr.isatty():
-        complain(f"kvctl: Waiting for lock {name!r}, held by {_named(holders)}.")
-
-
-def _named(holders: Sequence[Holder]) -> str:
-    return ", ".join(f"pid {holder.pid} ({holder.command})" for holder in holders) or "others"
+        complain(f"kvctl: Waiting for lock {name!r}, held by {named(holders)}.")
 
 
 def _become(command: Sequence[str], revision: int | None) -> int:

@@ -18,6 +18,7 @@ __all__ = [
     "KeyExistsError",
     "KeyNotFoundError",
     "KeyTooLongError",
+    "LockHeldError",
     "RequestError",
     "RequestTimeoutError",
     "RevisionGoneError",
@@ -66,6 +67,10 @@ class RevisionMismatchError(DataStoreError):
 
 class RevisionGoneError(DataStoreError):
     """The changes since the revision that a watch asked for are no longer all kept. The message says which are."""
+
+
+class LockHeldError(DataStoreError, TimeoutError):
+    """Others held the lock for as long as the caller would wait for it. The message names them."""
 
 
 # What was asked for is invalid, whatever the store holds.

@@ -12,9 +12,10 @@ What a user gave to the recipe to run, such as a function to memoize, is a step 
 
 An interruption (`KeyboardInterrupt`, a cancelled task) is raised in the recipe where it waits, as any error is. What
 the recipe still asks for then, to clean up, is carried out.
+
+A cancelled change is first awaited to its end: else it might still be under way, behind what cleans up after it.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, NamedTuple, TypeAlias, TypeVar
@@ -75,6 +76,8 @@ def run(call: Callable[[Call[Any]], Any], steps: Steps[T]) -> T:
 
 async def run_async(call: Callable[[Call[Any]], Awaitable[Any]], steps: Steps[T]) -> T:
     """Take the steps in this task, with `call` for those that ask, and return what they come to."""
+    import asyncio  # who awaits has it already; for the others it would double the time of a short script
+
     try:
         step = next(steps)
         while True:
@@ -85,7 +88,7 @@ async def run_async(call: Callable[[Call[Any]], Awaitable[Any]], steps: Steps[T]
                 elif isinstance(step, Work):
                     answer = await step.function()
                 else:
-                    answer = await call(step)
+                    answer = await (_to_the_end(call(step)) if step.changes else call(step))
             except BaseException as error:  # noqa: BLE001  # raised in the recipe
                 step = steps.throw(error)
             else:
@@ -93,3 +96,20 @@ async def run_async(call: Callable[[Call[Any]], Awaitable[Any]], steps: Steps[T]
     except StopIteration as end:
         result: T = end.value
         return result
+
+
+async def _to_the_end(change: Awaitable[T]) -> T:
+    """Return what a change comes to. Cancelled, it ends first, unless it is cancelled once more."""
+    import asyncio
+
+    changing = asyncio.ensure_future(change)
+    try:
+        return await asyncio.shield(changing)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait([changing])
+        except asyncio.CancelledError:
+            changing.cancel()
+        if not changing.cancelled() and changing.done():
+            changing.exception()  # the caller is gone who would have been told
+        raise

@@ -14,6 +14,7 @@ KINDS = {
     "KeyExistsError": (),
     "KeyNotFoundError": (KeyError,),
     "KeyTooLongError": (ValueError,),
+    "LockHeldError": (TimeoutError,),
     "InvalidKeyError": (ValueError,),
     "ValueTooLargeError": (ValueError,),
     "InvalidValueError": (ValueError,),
