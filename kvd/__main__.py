@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kvclient.contract.errors import DataStoreError
+from kvclient.screen import usage
 from kvclient.screen.console import prepare, reporting
-from kvclient.screen.help import CONTEXT, Group
+from kvclient.screen.help import CONTEXT, Command, Group
 from kvd import logs
 from kvd.backend.file.engine.interface import EngineFailure
 
@@ -28,10 +29,14 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def serve(
     context: typer.Context,
-    store: Annotated[str | None, typer.Option(help="The store's name.", show_default="data_store")] = None,
-    file: Annotated[Path | None, typer.Option(help="The data file.", show_default="Documents/STORE.json")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The store's name.", show_default="data_store")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The data file.", show_default="Documents/STORE.json")
+    ] = None,
     endpoint: Annotated[
-        str | None, typer.Option(help="Where to listen, such as ipc:///run/user/1000/kvd/x.sock.")
+        str | None, typer.Option(metavar="URL", help="Where to listen, such as ipc:///run/user/1000/kvd/x.sock.")
     ] = None,
     sync: Annotated[
         str | None,
@@ -71,7 +76,7 @@ File = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
-@app.command("check")
+@app.command("check", cls=Command)
 def _check(context: typer.Context, file: File = None, json: Json = False) -> None:
     """Examine a data file: name every damaged or suspicious place. Changes nothing; a daemon may be running.
 
@@ -86,7 +91,7 @@ def _check(context: typer.Context, file: File = None, json: Json = False) -> Non
     raise typer.Exit(status)
 
 
-@app.command("repair")
+@app.command("repair", cls=Command)
 def _repair(context: typer.Context, file: File = None, json: Json = False) -> None:
     """Mend a damaged data file: save all that is sound, keep the original aside, and tell what was lost.
 
@@ -100,7 +105,7 @@ def _repair(context: typer.Context, file: File = None, json: Json = False) -> No
     raise typer.Exit(repair.run(_data_file(context, file), as_json=json))
 
 
-@app.command("backup")
+@app.command("backup", cls=Command)
 def _backup(
     context: typer.Context,
     target: Annotated[Path, typer.Argument(metavar="BACKUP", help="Where to.")],
@@ -117,7 +122,7 @@ def _backup(
     backup.run(_data_file(context, file), target, as_json=json)
 
 
-@app.command("restore")
+@app.command("restore", cls=Command)
 def _restore(
     context: typer.Context,
     backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="What 'kvd backup' or 'kvctl backup' made.")],
@@ -138,7 +143,7 @@ def _restore(
     restore.run(backup, file or settings.data_file, settings.max_file_bytes, wait, as_json=json)
 
 
-@app.command("schema")
+@app.command("schema", cls=Command)
 def _schema() -> None:
     """Print the JSON Schema of requests and replies.
 
@@ -167,7 +172,7 @@ def main() -> None:
     prepare()
     with reporting(_report):
         try:
-            app(prog_name="kvd")
+            usage.run(app, "kvd")
         except EngineFailure as error:
             raise DataStoreError(str(error)) from None
 

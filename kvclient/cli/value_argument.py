@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from kvclient.cli import json_input
-from kvclient.cli.command import UsageError
+from kvclient.screen.usage import UsageError
 
 Value = Annotated[
     str | None,

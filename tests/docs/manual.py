@@ -9,6 +9,7 @@ from typing import Any
 import reference
 import typer
 
+from kvclient.screen.help import placeholder
 from kvd.version import VERSION
 
 DIRECTORY = Path(__file__).parents[2] / "man"
@@ -95,7 +96,7 @@ def _purpose(command: Any) -> str:
 
 def _command(called: str, command: Any) -> Iterator[str]:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    placeholders = " ".join(map(reference._placeholder, arguments))
+    placeholders = " ".join(map(placeholder, arguments))
     yield ".TP"
     yield rf"\fB{roff(called)}\fR [\fIOPTIONS\fR] \fI{roff(placeholders)}\fR".replace(r" \fI\fR", "")
     yield from _prose(command.help or "")

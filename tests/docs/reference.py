@@ -7,6 +7,8 @@ from typing import Any
 
 import typer
 
+from kvclient.screen.help import placeholder
+
 PATH = Path(__file__).parents[2] / "docs" / "kvctl.md"
 
 _INTRODUCTION = """\
@@ -67,7 +69,7 @@ def section(name: str, command: Any) -> str:
     """Return what the reference says of one command. (The help's layout is another in each version of Typer.)"""
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option"]
-    usage = " ".join([name, *(["[OPTIONS]"] if options else []), *map(_placeholder, arguments)])
+    usage = " ".join([name, *(["[OPTIONS]"] if options else []), *map(placeholder, arguments)])
     parts = [f"## {name}", f"`{usage}`", *cleandoc(command.help or "").split("\n\n")]
     rows = [(p.metavar or p.name.upper(), p.help) for p in arguments]
     rows += [(" ".join([", ".join(p.opts), p.metavar or ""]).strip(), p.help) for p in options]
@@ -80,11 +82,6 @@ def _row(what: str, text: str) -> str:
     """Return a row of a table. A bar in it would begin another cell, in code as well."""
     cells = (cell.replace("|", "\\|") for cell in (f"`{what}`", " ".join(text.split())))
     return f"| {' | '.join(cells)} |"
-
-
-def _placeholder(argument: Any) -> str:
-    name = (argument.metavar or argument.name.upper()) + ("..." if argument.nargs < 0 else "")
-    return name if argument.required else f"[{name}]"
 
 
 def reference() -> str:

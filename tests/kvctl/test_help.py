@@ -99,6 +99,27 @@ class TestHelp:
 
         assert [without_colour(coloured)] * 3 == plain
 
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_help_speaks_no_python(self, name):
+        """Each option and argument says in capitals what it takes, and the usage is that of every other program."""
+        (command,) = [COMMANDS[name]]
+        text = command.get_help(typer.Context(command, info_name=name))
+        left = [line.split("  ")[0] for line in re.findall(r"^  (\S.*)$", text, re.MULTILINE)]
+
+        assert not re.search(r"[{<>}]|list\[|\(data_store\)|x>=", text.split("Options:")[-1] + text.splitlines()[0])
+        assert "--store NAME" in left or name in GROUPS | {"kvctl bench"} or "service" in name
+        assert all(each.metavar for each in command.params if each.param_type_name == "option" and not each.is_flag)
+
+    def test_wrong_usage_on_a_terminal(self, directory):
+        """What is wrong comes first and in colour, and below it what would be right."""
+        printed = Terminal(directory, "put", "key1", "1", "--tll", "5").end(2)
+
+        assert printed == (
+            "\x1b[1;31mkvctl: \x1b[0mNo such option: --tll. Did you mean --ttl?\n"
+            "       Usage: kvctl put [OPTIONS] KEY [VALUE]\n"
+            "       See 'kvctl put --help'.\n"
+        )
+
     def test_mistyped_command(self, directory):
         """The near one is named."""
         assert "Did you mean 'list'?" in kvctl("lst", directory=directory).stderr

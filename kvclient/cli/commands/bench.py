@@ -42,20 +42,25 @@ def parse_mix(text: str) -> dict[str, int]:
 
 def run(
     options: Options,
-    clients: Annotated[int, typer.Option(min=1, max=500, help="Processes that ask at the same time.")] = 4,
-    value_size: Annotated[int, typer.Option(min=2, metavar="BYTES", help="Of each value, as JSON.")] = 64,
-    mix: Annotated[
-        str, typer.Option(help="How often create, read and delete are done, relative to each other.")
-    ] = DEFAULT_MIX,
+    clients: Annotated[int, typer.Option(min=1, max=500, metavar="N", help="Client processes, at most 500.")] = 4,
+    value_size: Annotated[int, typer.Option(min=2, metavar="BYTES", help="Size of each value, as JSON.")] = 64,
+    mix: Annotated[str, typer.Option(metavar="MIX", help="Relative shares of create, read and delete.")] = DEFAULT_MIX,
     duration: Annotated[
         float, typer.Option(min=0.1, callback=finite, metavar="SECONDS", help="How long to measure.")
     ] = 5.0,
     sync: Annotated[
-        Sync | None, typer.Option(help="Of the scratch daemon; see kvd --help.", show_default="always")
+        Sync | None,
+        typer.Option(
+            metavar="MODE", help="The scratch daemon's --sync: always, interval or never.", show_default="always"
+        ),
     ] = None,
     *,
-    store: Annotated[str | None, typer.Option(help="Measure this store's daemon instead of a scratch one.")] = None,
-    endpoint: Annotated[str | None, typer.Option(help="Measure this daemon instead of a scratch one.")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Measure this store's daemon instead of a scratch one.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="Measure this daemon instead of a scratch one.")
+    ] = None,
 ) -> None:
     """Measure throughput and latency, on a scratch daemon with a file of its own.
 

@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from kvclient.cli.command import Prefix, UsageError
+from kvclient.cli.command import Prefix
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
 from kvclient.client.blocking import Client
 from kvclient.screen.quantities import counted
+from kvclient.screen.usage import UsageError
 
 _NOT_DONE = 1
 

@@ -1,10 +1,11 @@
 """kvctl delete"""
 
 from kvclient.cli.advice import suggest
-from kvclient.cli.command import IfRevision, Keys, UsageError
+from kvclient.cli.command import IfRevision, Keys
 from kvclient.cli.options import Options
 from kvclient.cli.output import exit_code, report, show
 from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, KeyNotFoundError, RequestTimeoutError
+from kvclient.screen.usage import UsageError
 
 
 def run(options: Options, keys: Keys, if_revision: IfRevision = None) -> int:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kvclient.cli.command import NewKey
+from kvclient.cli.command import Key
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
 
@@ -13,7 +13,7 @@ _NEVER = "never"
 
 def run(
     options: Options,
-    key: NewKey,
+    key: Key,
     seconds: Annotated[
         str, typer.Argument(metavar="SECONDS", help="From now on until it expires; never: it does not.")
     ],

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from kvclient.cli.command import UsageError
 from kvclient.cli.moving.destination import destination
 from kvclient.cli.moving.progress import progress
 from kvclient.cli.moving.record import fields_of
@@ -16,6 +15,7 @@ from kvclient.cli.printing import compact_json
 from kvclient.contract.records import Entry
 from kvclient.screen.console import complain
 from kvclient.screen.quantities import counted
+from kvclient.screen.usage import UsageError
 
 Format = Literal["lines", "object"]
 

@@ -9,7 +9,6 @@ from typing import Annotated, BinaryIO, Literal
 
 import typer
 
-from kvclient.cli.command import UsageError
 from kvclient.cli.moving import foreign
 from kvclient.cli.moving.importing import Counts, Importer, OnConflict
 from kvclient.cli.moving.progress import progress
@@ -20,6 +19,7 @@ from kvclient.cli.output import show
 from kvclient.contract.errors import DataStoreError, InvalidValueError
 from kvclient.screen.console import complain
 from kvclient.screen.quantities import counted
+from kvclient.screen.usage import UsageError
 
 Source = Literal["shelve", "dbm", "diskcache"]
 _SHOWN = 20

@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 import typer
 
-from kvclient.cli.command import NewKey
+from kvclient.cli.command import Key
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
 
 
 def run(
     options: Options,
-    key: NewKey,
+    key: Key,
     by: Annotated[str, typer.Argument(metavar="BY", help="What to add to it; may be negative.")] = "1",
     initial: Annotated[
         str, typer.Option(metavar="NUMBER", help="What a key counts from that does not exist yet.")

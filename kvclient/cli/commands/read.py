@@ -5,8 +5,9 @@ from typing import Annotated
 import typer
 
 from kvclient.cli import reading
-from kvclient.cli.command import Keys, UsageError
+from kvclient.cli.command import Keys
 from kvclient.cli.options import Options
+from kvclient.screen.usage import UsageError
 
 
 def run(

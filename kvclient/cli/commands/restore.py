@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import typer
 
-from kvclient.cli.command import UsageError
 from kvclient.cli.commands.stop import end_daemon
 from kvclient.cli.engine import check_near, engine
 from kvclient.cli.options import Options
@@ -15,6 +14,7 @@ from kvclient.contract.endpoint import Target
 from kvclient.contract.errors import DaemonUnavailableError
 from kvclient.screen.console import complain
 from kvclient.screen.quantities import counted
+from kvclient.screen.usage import UsageError
 
 _NOT_DONE = 1
 _STOP_SECONDS = 30.0

@@ -3,9 +3,9 @@
 import sys
 from importlib.util import find_spec
 
-from kvclient.cli.command import UsageError
 from kvclient.cli.options import Options
 from kvclient.contract.errors import DataStoreError
+from kvclient.screen.usage import UsageError
 
 
 def run(options: Options) -> None:

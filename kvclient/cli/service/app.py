@@ -14,7 +14,7 @@ app = typer.Typer(
     help="Run the daemon as a systemd user service, started by the first request.",
 )
 
-Store = Annotated[str | None, typer.Option(help="The store's name.", show_default="data_store")]
+Store = Annotated[str | None, typer.Option(metavar="NAME", help="The store's name.", show_default="data_store")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 
 
@@ -76,7 +76,9 @@ def _status(store: Store = None, dry_run: DryRun = False) -> None:
 def _logs(
     store: Store = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="So many of the last lines.")] = 50,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, metavar="COUNT", help="How many of the last lines to show.")
+    ] = 50,
     dry_run: DryRun = False,
 ) -> None:
     """Show the service's log.
