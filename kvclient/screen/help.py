@@ -17,9 +17,9 @@ _is_negative_number = re.compile(r"-(\.?\d.*|inf(inity)?|nan)", re.IGNORECASE).f
 
 
 _colours = re.compile(
-    r"^(?P<heading>(?:Usage|[A-Z]\w+):(?=$| kv))"
+    r"^(?P<bold>(?:Usage|[A-Z]\w+):(?=$| kv))"
     r"|^  (?P<cyan>--?[a-z][\w-]*(?:, --?[\w-]+)*(?=(?: \S+){0,2}(?:  +\S|$))|[A-Za-z][\w-]*(?=(?: \S+){0,2}  +\S))"
-    r"|(?P<bold>\bExample:)",
+    r"|\b(?P<example>Example:)",
     re.MULTILINE,
 )
 """Headings, what stands in the left column of a list, and what announces an example."""
@@ -33,6 +33,8 @@ def _paint(formatter: Any) -> None:
 
 def _painted(found: re.Match[str]) -> str:
     style = found.lastgroup or "bold"
+    if style == "example":
+        return painted(sys.stdout, found[0], "bold")
     return found[0].replace(found[style], painted(sys.stdout, found[style], style))
 
 
@@ -56,8 +58,8 @@ def _default(parameter: Any) -> str:
     return f"{default:g}" if isinstance(default, float) else str(default)
 
 
-def _row(parameter: Any) -> tuple[str, str]:
-    """Return the line of a parameter: what to type, and what it does."""
+def row(parameter: Any) -> tuple[str, str]:
+    """Return the line of a parameter: what to type, and what it does, with the default if there is one."""
     if parameter.param_type_name == "argument":
         name = _metavar(parameter)
     else:
@@ -70,7 +72,7 @@ def _row(parameter: Any) -> tuple[str, str]:
 def _write_options(command: Any, ctx: Any, formatter: Any) -> None:
     for title, kind in (("Arguments", "argument"), ("Options", "option")):
         shown = [each for each in command.get_params(ctx) if each.param_type_name == kind and not each.hidden]
-        if rows := [_row(each) for each in shown]:
+        if rows := [row(each) for each in shown]:
             with formatter.section(title):
                 formatter.write_dl(rows)
 

@@ -12,9 +12,11 @@ import typer
 from kvclient.bench import OPERATIONS
 from kvclient.bench.latencies import Latencies
 from kvclient.cli.command import finite
+from kvclient.cli.moving.progress import bar_column
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
 from kvclient.client.blocking import Client
+from kvclient.contract.errors import DataStoreError
 from kvclient.screen.quantities import bytes_text, counted
 
 Sync = Literal["always", "interval", "never"]
@@ -62,10 +64,10 @@ def run(
         str | None, typer.Option(metavar="URL", help="Measure this daemon instead of a scratch one.")
     ] = None,
 ) -> None:
-    """Measure throughput and latency, on a scratch daemon with a file of its own.
+    """Measure throughput and latency on a scratch daemon with its own file.
 
-    With --store or --endpoint, keys named bench-... are created in that store; each expires a minute after the time
-    that --duration gives.
+    With --store or --endpoint, keys named bench-... are created in that store. Each expires after --duration and one
+    more minute.
 
     Example: kvctl bench --clients 4 --duration 2 --mix create=1,read=9
     """
@@ -75,6 +77,8 @@ def run(
         weights = parse_mix(mix)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'--mix'") from None
+    if sys.stdout is None:
+        raise DataStoreError("The output cannot be written: standard output is closed.")
     _measure(options, clients, value_size, weights, duration, sync or "always")
 
 
@@ -130,10 +134,10 @@ def _progress(seconds: float) -> Iterator[Callable[[int], None]]:
     from time import perf_counter
 
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = BarColumn(None), TextColumn("{task.description}"), TimeRemainingColumn(compact=True)
+    columns = bar_column(), TextColumn("{task.description}"), TimeRemainingColumn(compact=True)
     with Progress(*columns, console=console, transient=True, expand=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=seconds)
         started = perf_counter()
