@@ -78,9 +78,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 @app.command("check", cls=Command)
 def _check(context: typer.Context, file: File = None, json: Json = False) -> None:
-    """Examine a data file: name every damaged or suspicious place. Changes nothing; a daemon may be running.
+    """Examine a data file and report all damage. Changes nothing; a daemon may be running.
 
-    Exit code 0: sound. 1: damaged, and kvd repair mends it. 2: not a data file, not readable, or another error.
+    Exit code 0: sound. 1: damaged; 'kvd repair' mends it. 2: not a data file, not readable, or another error.
 
     Example: kvd check
     """
@@ -93,7 +93,7 @@ def _check(context: typer.Context, file: File = None, json: Json = False) -> Non
 
 @app.command("repair", cls=Command)
 def _repair(context: typer.Context, file: File = None, json: Json = False) -> None:
-    """Mend a damaged data file: save all that is sound, keep the original aside, and tell what was lost.
+    """Mend a damaged data file: keep all that is sound, set the original aside, and report what was lost.
 
     Exit code 0: sound now. 1: a daemon has it open, or another error. 2: not a data file, or not readable.
 
@@ -108,12 +108,12 @@ def _repair(context: typer.Context, file: File = None, json: Json = False) -> No
 @app.command("backup", cls=Command)
 def _backup(
     context: typer.Context,
-    target: Annotated[Path, typer.Argument(metavar="BACKUP", help="Where to.")],
+    target: Annotated[Path, typer.Argument(metavar="BACKUP", help="The file to write.")],
     file: File = None,
     json: Json = False,
 ) -> None:
-    """Copy a data file while a daemon writes to it. The copy is a data file of one moment, and has all that was
-    acknowledged before; the daemon is not disturbed. 'kvctl backup' finds the file by itself.
+    """Copy a data file, even while a daemon writes to it. The copy is a snapshot of one moment and includes every
+    write acknowledged before; the daemon is not disturbed. 'kvctl backup' finds the file by itself.
 
     Example: kvd backup /mnt/backup/data_store.json
     """
@@ -125,15 +125,16 @@ def _backup(
 @app.command("restore", cls=Command)
 def _restore(
     context: typer.Context,
-    backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="What 'kvd backup' or 'kvctl backup' made.")],
+    backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="A file made by 'kvd backup' or 'kvctl backup'.")],
     file: File = None,
     wait: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Wait so long for the daemon that has the file to end.")
+        float,
+        typer.Option(metavar="SECONDS", min=0, help="How long to wait until no daemon has the file open."),
     ] = 0.0,
     json: Json = False,
 ) -> None:
-    """Put the content of a backup in place of a data file's, which is kept aside. No daemon may have the file open;
-    'kvctl restore' ends it, and starts it again.
+    """Replace the content of a data file with that of a backup; the original is set aside. No daemon may have the file
+    open: 'kvctl restore' stops and restarts it for you.
 
     Example: kvd restore /mnt/backup/data_store.json
     """

@@ -34,26 +34,31 @@ NEGATIVE_NUMBERS = {"ignore_unknown_options": True}
 Other words that begin with a dash are refused by `Command`.
 """
 
+_MOST = 2**63 - 1
+"""What the wire takes as a whole number."""
+
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
 Keys = Annotated[list[str], typer.Argument(metavar="KEY", help="The keys.", show_default=False)]
-Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help="What the keys begin with; all keys without it.")]
-Ttl = Annotated[float | None, typer.Option(metavar="SECONDS", help="Expire after so many seconds.")]
+Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help="Only keys that begin with this; default: all keys.")]
+Ttl = Annotated[float | None, typer.Option(metavar="SECONDS", help="Expire after this many seconds.")]
 IfRevision = Annotated[
     int | None,
-    typer.Option(metavar="REVISION", min=0, help="Only if the key is at this revision; 0: only if it does not exist."),
+    typer.Option(
+        metavar="REVISION", min=0, max=_MOST, help="Only if the key is at this revision; 0: if it does not exist."
+    ),
 ]
 EphemeralFor = Annotated[
     int | None,
-    typer.Option(metavar="PID", min=1, help="Remove the key at once when this process of the same user ends."),
+    typer.Option(metavar="PID", min=1, max=_MOST, help="Delete the key as soon as this process of yours ends."),
 ]
-KeepTtl = Annotated[bool, typer.Option("--keep-ttl", help="Let it expire when it would have expired anyway.")]
-Text = Annotated[str | None, typer.Option("--string", metavar="TEXT", help="Store this text, in place of VALUE.")]
+KeepTtl = Annotated[bool, typer.Option("--keep-ttl", help="Keep the time at which it expires.")]
+Text = Annotated[str | None, typer.Option("--string", metavar="TEXT", help="Store this text instead of VALUE.")]
 
 
 def check_ttl_options(ttl: float | None, *, keep_ttl: bool) -> None:
     """Raise `UsageError` for --ttl and --keep-ttl together."""
     if ttl is not None and keep_ttl:
-        raise UsageError("--ttl and --keep-ttl exclude each other.")
+        raise UsageError("Give either --ttl or --keep-ttl, not both.")
 
 
 _COMMON = {

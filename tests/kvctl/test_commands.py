@@ -248,7 +248,7 @@ def test_refused_batches(run, stdin, code, reason):
         ("hello world", """'"hello world"'"""),
         ("{name: value1}", """'{"name": "value1"}'"""),
         ("{name:", """'{"name": "value1"}'"""),
-        ("[a]", "In the shell, put it in single quotes"),
+        ("[a]", "the shell single quotes around all of it"),
         ("it's", """'"it'"'"'s"'"""),
     ],
 )
@@ -290,7 +290,7 @@ def test_a_value_in_single_quotes_gets_a_hint(run, key, value):
     done = run("create", key, value)
 
     assert 2 == done.returncode
-    assert "JSON has double quotes where Python may have single ones" in done.stderr
+    assert "JSON needs double quotes, and writes true, false and null." in done.stderr
     assert "Try:" not in done.stderr
 
 

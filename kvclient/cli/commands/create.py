@@ -14,7 +14,7 @@ def run(
     ttl: Ttl = None,
     ephemeral_for: EphemeralFor = None,
 ) -> None:
-    """Create a key that does not exist.
+    """Create a key that does not exist yet.
 
     Example: kvctl create key1 '{"name": "value1"}' --ttl 5
     """

@@ -14,11 +14,9 @@ _NEVER = "never"
 def run(
     options: Options,
     key: Key,
-    seconds: Annotated[
-        str, typer.Argument(metavar="SECONDS", help="From now on until it expires; never: it does not.")
-    ],
+    seconds: Annotated[str, typer.Argument(metavar="SECONDS", help="Seconds from now, or never.")],
 ) -> None:
-    """Let a key expire later, sooner, or never. Its value stays.
+    """Set when a key expires, or that it never does. Its value stays the same.
 
     Example: kvctl expire key1 3600
     """

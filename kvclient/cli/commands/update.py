@@ -16,7 +16,7 @@ def run(
     if_revision: IfRevision = None,
     ephemeral_for: EphemeralFor = None,
 ) -> None:
-    """Replace the value of a key that exists. Without --ttl or --keep-ttl it never expires.
+    """Replace the value of an existing key. Without --ttl or --keep-ttl it never expires.
 
     Example: kvctl update key1 --string "value2" --keep-ttl
     """
