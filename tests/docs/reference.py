@@ -7,17 +7,17 @@ from typing import Any
 
 import typer
 
-from kvclient.screen.help import placeholder
+from kvclient.screen.help import placeholder, row
 
 PATH = Path(__file__).parents[2] / "docs" / "kvctl.md"
 
 _INTRODUCTION = """\
 # The commands
 
-What `--help` says of every command of `kvctl` and `kvd`. Data goes to standard output, everything else to standard
-error; with `--json`, results and errors are JSON, those of usage aside. `kvctl read` prints a value indented on a
-terminal and as one line in a pipe. On a terminal, characters that it would act on (C1 controls, marks of the direction
-of writing) are shown as JSON escapes.
+The `--help` of every command of `kvctl` and `kvd`. Data goes to standard output, everything else to standard error.
+With `--json`, results and errors are JSON, except for usage errors. `kvctl read` prints a value indented on a terminal
+and on one line in a pipe. On a terminal, characters that would control it, change the direction of writing or stay
+invisible are shown as JSON escapes.
 
 | exit code | when |
 |---|---|
@@ -33,7 +33,7 @@ of writing) are shown as JSON escapes.
 SCREENS = """\
 ## What you see
 
-On a terminal, tables are as wide as it is, and keys, values and messages have colour unless `NO_COLOR` is set.
+On a terminal, tables use its width, and keys, values and messages have colour unless `NO_COLOR` is set.
 
 ```
 $ kvctl list
@@ -71,8 +71,7 @@ def section(name: str, command: Any) -> str:
     options = [p for p in command.params if p.param_type_name == "option"]
     usage = " ".join([name, *(["[OPTIONS]"] if options else []), *map(placeholder, arguments)])
     parts = [f"## {name}", f"`{usage}`", *cleandoc(command.help or "").split("\n\n")]
-    rows = [(p.metavar or p.name.upper(), p.help) for p in arguments]
-    rows += [(" ".join([", ".join(p.opts), p.metavar or ""]).strip(), p.help) for p in options]
+    rows = [row(parameter) for parameter in [*arguments, *options]]
     if rows:
         parts.append("\n".join(["| | |", "|---|---|", *(_row(what, text) for what, text in rows)]))
     return "\n\n".join(part.replace("\b\n", "") for part in parts) + "\n"
