@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kvclient.contract.errors import DataStoreError
+from kvclient.screen import usage
 from kvclient.screen.console import prepare, reporting
-from kvclient.screen.help import CONTEXT, Group
+from kvclient.screen.help import CONTEXT, Command, Group
 from kvd import logs
 from kvd.backend.file.engine.interface import EngineFailure
 
@@ -28,10 +29,14 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def serve(
     context: typer.Context,
-    store: Annotated[str | None, typer.Option(help="The store's name.", show_default="data_store")] = None,
-    file: Annotated[Path | None, typer.Option(help="The data file.", show_default="Documents/STORE.json")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The store's name.", show_default="data_store")
+    ] = None,
+    file: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The data file.", show_default="Documents/STORE.json")
+    ] = None,
     endpoint: Annotated[
-        str | None, typer.Option(help="Where to listen, such as ipc:///run/user/1000/kvd/x.sock.")
+        str | None, typer.Option(metavar="URL", help="Where to listen, such as ipc:///run/user/1000/kvd/x.sock.")
     ] = None,
     sync: Annotated[
         str | None,
@@ -71,11 +76,11 @@ File = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print the report as JSON.")]
 
 
-@app.command("check")
+@app.command("check", cls=Command)
 def _check(context: typer.Context, file: File = None, json: Json = False) -> None:
-    """Examine a data file: name every damaged or suspicious place. Changes nothing; a daemon may be running.
+    """Examine a data file and report all damage. Changes nothing; a daemon may be running.
 
-    Exit code 0: sound. 1: damaged, and kvd repair mends it. 2: not a data file, not readable, or another error.
+    Exit code 0: sound. 1: damaged; 'kvd repair' mends it. 2: not a data file, not readable, or another error.
 
     Example: kvd check
     """
@@ -86,9 +91,9 @@ def _check(context: typer.Context, file: File = None, json: Json = False) -> Non
     raise typer.Exit(status)
 
 
-@app.command("repair")
+@app.command("repair", cls=Command)
 def _repair(context: typer.Context, file: File = None, json: Json = False) -> None:
-    """Mend a damaged data file: save all that is sound, keep the original aside, and tell what was lost.
+    """Mend a damaged data file: keep all that is sound, set the original aside, and report what was lost.
 
     Exit code 0: sound now. 1: a daemon has it open, or another error. 2: not a data file, or not readable.
 
@@ -100,15 +105,15 @@ def _repair(context: typer.Context, file: File = None, json: Json = False) -> No
     raise typer.Exit(repair.run(_data_file(context, file), as_json=json))
 
 
-@app.command("backup")
+@app.command("backup", cls=Command)
 def _backup(
     context: typer.Context,
-    target: Annotated[Path, typer.Argument(metavar="BACKUP", help="Where to.")],
+    target: Annotated[Path, typer.Argument(metavar="BACKUP", help="The file to write.")],
     file: File = None,
     json: Json = False,
 ) -> None:
-    """Copy a data file while a daemon writes to it. The copy is a data file of one moment, and has all that was
-    acknowledged before; the daemon is not disturbed. 'kvctl backup' finds the file by itself.
+    """Copy a data file, even while a daemon writes to it. The copy is a snapshot of one moment and includes every
+    write acknowledged before; the daemon is not disturbed. 'kvctl backup' finds the file by itself.
 
     Example: kvd backup /mnt/backup/data_store.json
     """
@@ -117,18 +122,19 @@ def _backup(
     backup.run(_data_file(context, file), target, as_json=json)
 
 
-@app.command("restore")
+@app.command("restore", cls=Command)
 def _restore(
     context: typer.Context,
-    backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="What 'kvd backup' or 'kvctl backup' made.")],
+    backup: Annotated[Path, typer.Argument(metavar="BACKUP", help="A file made by 'kvd backup' or 'kvctl backup'.")],
     file: File = None,
     wait: Annotated[
-        float, typer.Option(metavar="SECONDS", min=0, help="Wait so long for the daemon that has the file to end.")
+        float,
+        typer.Option(metavar="SECONDS", min=0, help="How long to wait until no daemon has the file open."),
     ] = 0.0,
     json: Json = False,
 ) -> None:
-    """Put the content of a backup in place of a data file's, which is kept aside. No daemon may have the file open;
-    'kvctl restore' ends it, and starts it again.
+    """Replace the content of a data file with that of a backup; the original is set aside. No daemon may have the file
+    open: 'kvctl restore' stops and restarts it for you.
 
     Example: kvd restore /mnt/backup/data_store.json
     """
@@ -138,7 +144,7 @@ def _restore(
     restore.run(backup, file or settings.data_file, settings.max_file_bytes, wait, as_json=json)
 
 
-@app.command("schema")
+@app.command("schema", cls=Command)
 def _schema() -> None:
     """Print the JSON Schema of requests and replies.
 
@@ -167,7 +173,7 @@ def main() -> None:
     prepare()
     with reporting(_report):
         try:
-            app(prog_name="kvd")
+            usage.run(app, "kvd")
         except EngineFailure as error:
             raise DataStoreError(str(error)) from None
 

@@ -26,8 +26,9 @@ def _run(arguments: list[str]) -> None:
             sys.exit(code)
     else:
         from kvclient.cli.app import app
+        from kvclient.screen import usage
 
-        app(prog_name="kvctl")
+        usage.run(app, "kvctl")
 
 
 def _report(error: DataStoreError) -> int:

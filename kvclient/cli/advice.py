@@ -31,6 +31,8 @@ def about(error: DataStoreError) -> str | None:
         return f"To replace its value: kvctl put {key} VALUE"
     if isinstance(error, errors.RevisionMismatchError) and key is not None:
         return f"To see what it is now: kvctl read {key} --entry"
+    if isinstance(error, errors.RequestTimeoutError):
+        return "To wait longer: --timeout SECONDS"
     if (setting := _LIMITS.get(type(error))) is not None:
         room = "Make room with kvctl delete or kvctl clear, or raise" if setting == "max_file_bytes" else "Raise"
         return f"{room} {setting} in {config_path()}, and restart the daemon with kvctl stop"

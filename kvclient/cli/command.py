@@ -2,7 +2,6 @@
 
 import inspect
 import math
-import sys
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any
@@ -13,14 +12,7 @@ from kvclient.cli.advice import suggest
 from kvclient.cli.options import Options
 from kvclient.client.blocking import DEFAULT_TIMEOUT
 from kvclient.contract.errors import KeyNotFoundError
-
-
-class UsageError(typer.BadParameter):
-    """What the command line says cannot be. (The class that Typer has for this is nowhere public.)"""
-
-    def format_message(self) -> str:
-        """Return the message as it is."""
-        return self.message
+from kvclient.screen.usage import UsageError
 
 
 def finite(value: float) -> float:
@@ -30,52 +22,59 @@ def finite(value: float) -> float:
     return value
 
 
-def _no_option(key: str) -> str:
-    if key.startswith("-") and key != "-" and "--" not in sys.argv:
-        raise typer.BadParameter(
-            f"There is no option {key}. A key that begins with - goes behind --, after all options."
-        )
-    return key
+def _named(name: str | None) -> str | None:
+    """Return a name, or refuse an empty one: `--store "$NAME"` without NAME must not mean another store."""
+    if name == "":
+        raise typer.BadParameter("it is empty.")
+    return name
 
 
 NEGATIVE_NUMBERS = {"ignore_unknown_options": True}
 """Context settings of a command with an argument that may be a negative number, which must not be taken for an option.
-
-What may be a mistyped option is looked for in the key instead: `NewKey`.
+Other words that begin with a dash are refused by `Command`.
 """
 
+_MOST = 2**63 - 1
+"""What the wire takes as a whole number."""
+
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The key.")]
-NewKey = Annotated[str, typer.Argument(metavar="KEY", help="The key.", callback=_no_option)]
 Keys = Annotated[list[str], typer.Argument(metavar="KEY", help="The keys.", show_default=False)]
-Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help="What the keys begin with; all keys without it.")]
-Ttl = Annotated[float | None, typer.Option(metavar="SECONDS", help="Expire after so many seconds.")]
+Prefix = Annotated[str, typer.Argument(metavar="PREFIX", help="Only keys that begin with this; default: all keys.")]
+Ttl = Annotated[float | None, typer.Option(metavar="SECONDS", help="Expire after this many seconds.")]
 IfRevision = Annotated[
     int | None,
-    typer.Option(metavar="REVISION", min=0, help="Only if the key is at this revision; 0: only if it does not exist."),
+    typer.Option(
+        metavar="REVISION", min=0, max=_MOST, help="Only if the key is at this revision; 0: if it does not exist."
+    ),
 ]
 EphemeralFor = Annotated[
     int | None,
-    typer.Option(metavar="PID", min=1, help="Remove the key at once when this process of the same user ends."),
+    typer.Option(metavar="PID", min=1, max=_MOST, help="Delete the key as soon as this process of yours ends."),
 ]
-KeepTtl = Annotated[bool, typer.Option("--keep-ttl", help="Let it expire when it would have expired anyway.")]
-Text = Annotated[str | None, typer.Option("--string", metavar="TEXT", help="Store this text, in place of VALUE.")]
+KeepTtl = Annotated[bool, typer.Option("--keep-ttl", help="Keep the time at which it expires.")]
+Text = Annotated[str | None, typer.Option("--string", metavar="TEXT", help="Store this text instead of VALUE.")]
 
 
 def check_ttl_options(ttl: float | None, *, keep_ttl: bool) -> None:
     """Raise `UsageError` for --ttl and --keep-ttl together."""
     if ttl is not None and keep_ttl:
-        raise UsageError("--ttl and --keep-ttl exclude each other.")
+        raise UsageError("Give either --ttl or --keep-ttl, not both.")
 
 
 _COMMON = {
     "store": (
-        Annotated[str | None, typer.Option(metavar="NAME", help="The store's name.", show_default="data_store")],
+        Annotated[
+            str | None,
+            typer.Option(metavar="NAME", help="The store's name.", show_default="data_store", callback=_named),
+        ],
         None,
     ),
     "endpoint": (
         Annotated[
             str | None,
-            typer.Option(metavar="URL", help="The daemon's endpoint, such as ipc:///run/user/1000/kvd/x.sock."),
+            typer.Option(
+                metavar="URL", help="The daemon's endpoint, such as ipc:///run/user/1000/kvd/x.sock.", callback=_named
+            ),
         ],
         None,
     ),

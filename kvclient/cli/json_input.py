@@ -12,17 +12,24 @@ from kvclient.contract.errors import DataStoreError, InvalidValueError
 from kvclient.contract.rules import encode_value
 
 _LONGEST_TO_HINT_AT = 200
-_PYTHON = "JSON has double quotes where Python may have single ones, and true, false and null."
+_PYTHON = "JSON needs double quotes, and writes true, false and null."
 
 
-def parse(text: str, what: str) -> Any:
-    """Return the JSON value of `text`, described to people as `what`. Raises `InvalidValueError`."""
+def parse(text: str, what: str, *, typed: bool = False) -> Any:
+    """Return the JSON value of `text`, described to people as `what`; `typed` if it stood on the command line.
+
+    Raises `InvalidValueError`.
+    """
     try:
         return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError:
         raise InvalidValueError(f"{what} is not JSON that can be stored: it is nested too deeply.") from None
     except ValueError as error:
-        raise InvalidValueError(f"{what} is not JSON: {error}.{_hint(text)}") from None
+        if not text.strip():
+            raise InvalidValueError(f"{what} is not JSON: it is empty.") from None
+        if "set_int_max_str_digits" in str(error):
+            raise InvalidValueError(f"{what} is not JSON that can be stored: a number has too many digits.") from None
+        raise InvalidValueError(f"{what} is not JSON: {error}.{_hint(text) if typed else ''}") from None
 
 
 def read(source: str) -> str:
@@ -49,10 +56,13 @@ def _hint(text: str) -> str:
         return f" {_PYTHON} Try: {_typed(text, meant)}"
     if bare[0] not in "{[\"'":
         quoted = json.dumps(bare, ensure_ascii=False)
-        return f" Is it a string? Then its quotes need quotes for the shell: {shlex.quote(quoted)}"
+        return f" For a string, use --string, or quote it for JSON and for the shell: {shlex.quote(quoted)}"
     if "'" in bare:
         return f" {_PYTHON}"
-    return """ In the shell, put it in single quotes and names and strings in double ones: '{"name": "value1"}'"""
+    return (
+        " JSON needs double quotes around names and strings, and the shell single quotes around all of it: "
+        """'{"name": "value1"}'"""
+    )
 
 
 def _from_python(text: str) -> str | None:

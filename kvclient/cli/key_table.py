@@ -19,7 +19,7 @@ _LEAST = 12
 
 _Row = tuple[str, str, str, str, str]
 _HEADINGS: _Row = ("KEY", "VALUE", "REVISION", "LIFETIME", "OWNER")
-_STYLES = ("cyan", "", "", "yellow", "magenta")
+_STYLES = ("cyan", "", "", "", "magenta")
 
 
 def show_table(entries: Iterable[Entry]) -> int:
@@ -55,7 +55,7 @@ def _owner(pid: int) -> str:
 
 
 def _widths(rows: list[_Row], before: tuple[bool, ...]) -> list[int]:
-    """Return the columns' widths, 0 for one that is left out. The key gets its room before the value."""
+    """Return the columns' widths, 0 for one that is left out. The key has two thirds at most."""
     longest = [max(columns(row[place]) for row in rows) for place in range(len(_HEADINGS))]
     widths = [
         max(width, len(heading)) if width or (before and before[place]) else 0
@@ -63,7 +63,7 @@ def _widths(rows: list[_Row], before: tuple[bool, ...]) -> list[int]:
     ]
     others = sum(width + len(_GAP) for width in widths[2:] if width)
     room = max(terminal_width() - others - len(_GAP), 2 * _LEAST)
-    widths[0] = min(widths[0], max(room - widths[1], room - _LEAST))
+    widths[0] = min(widths[0], room - min(widths[1], max(_LEAST, room // 3)))
     widths[1] = min(widths[1], room - widths[0])
     return widths
 

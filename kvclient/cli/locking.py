@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from kvclient.cli.options import Options
 from kvclient.client.autostart import listening, start_daemon
 from kvclient.contract.endpoint import Target
-from kvclient.contract.errors import DataStoreError, KeyExistsError
+from kvclient.contract.errors import DataStoreError, InvalidKeyError, KeyExistsError
 from kvclient.recipes.line import Holder, named
 from kvclient.recipes.lock import Lock
 from kvclient.screen.console import complain
@@ -24,10 +24,13 @@ def run(options: Options, name: str, command: Sequence[str], *, wait: float | No
 
     Raises `KeyExistsError` if others hold the lock for more than `wait` seconds.
     """
+    if not name:
+        raise InvalidKeyError("A lock's name cannot be empty.")
     _start_apart(options)
     lock = Lock(options.client(), name, shared, command=shlex.join(command))
     if not lock.acquire(wait, on_wait=lambda holders: _tell(name, holders, wait)):
         holders = lock.holders()
+        _refuse_own(name, holders)
         waited = f" Waited {wait:g} s." if wait else ""
         who = f"is held by {named(holders)}" if holders else "was held by others until just now"
         raise KeyExistsError(f"Lock {name!r} {who}.{waited} Wait longer with --wait SECONDS.")
@@ -54,12 +57,17 @@ def _start_apart(options: Options) -> None:
 
 def _tell(name: str, holders: list[Holder], wait: float | None) -> None:
     """Tell a person what the command waits for. Raises `KeyExistsError` if it is itself."""
-    if any(holder.pid == os.getpid() for holder in holders):
-        raise KeyExistsError(
-            f"Lock {name!r} is held by this process already (pid {os.getpid()}), which would wait for itself."
-        )
+    _refuse_own(name, holders)
     if wait != 0 and sys.stderr.isatty():
         complain(f"kvctl: Waiting for lock {name!r}, held by {named(holders)}.")
+
+
+def _refuse_own(name: str, holders: Sequence[Holder]) -> None:
+    """Raise `KeyExistsError` if this process, before it became kvctl, has the lock already."""
+    if any(holder.pid == os.getpid() for holder in holders):
+        raise KeyExistsError(
+            f"Lock {name!r} is held by this very process (pid {os.getpid()}), which would wait for itself."
+        )
 
 
 def _become(command: Sequence[str], revision: int | None) -> int:

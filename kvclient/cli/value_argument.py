@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from kvclient.cli import json_input
-from kvclient.cli.command import UsageError
+from kvclient.screen.usage import UsageError
 
 Value = Annotated[
     str | None,
@@ -16,9 +16,11 @@ Value = Annotated[
 def given_value(value: str | None, text: str | None) -> Any:
     """Return the value that the command line gives. Raises `InvalidValueError`, and `UsageError` if there is none."""
     if value is not None and text is not None:
-        raise UsageError("VALUE and --string exclude each other.")
+        raise UsageError("Give either VALUE or --string, not both.")
     if text is not None:
         return text
     if value is None:
-        raise UsageError("Missing argument 'VALUE': JSON, - for standard input, or in its place --string TEXT.")
-    return json_input.parse(json_input.read("-") if value == "-" else value, "VALUE")
+        raise UsageError("Missing argument 'VALUE': give JSON, - to read standard input, or --string TEXT.")
+    if value == "-":
+        return json_input.parse(json_input.read("-"), "Standard input")
+    return json_input.parse(value, "VALUE", typed=True)

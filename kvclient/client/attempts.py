@@ -85,11 +85,7 @@ def went_away(error: DaemonUnavailableError, *, changes: bool) -> RequestTimeout
 
 
 def _outcome(changes: bool) -> str:
-    return (
-        "The request may have been carried out; read before you send it once more."
-        if changes
-        else "Nothing was changed."
-    )
+    return "The request may have been carried out: check before you try again." if changes else "Nothing was changed."
 
 
 def _exchange(seconds: float, deadline: float) -> Iterator[Exchange | Pause]:

@@ -91,13 +91,16 @@ def is_missing(target: Target) -> bool:
 
 def missing(target: Target) -> DaemonUnavailableError:
     """Return the error of whoever reads from a store that there is not."""
-    there = stores()
-    names = ", ".join(there[:_SHOWN]) + (f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else "")
-    known = f"Stores there are: {names}." if there else "There is no store yet."
     return DaemonUnavailableError(
         f"There is no store {target.store!r}: no daemon listens on {target.endpoint}, and there is no file "
-        f"{target.data_file()}. {known} Creating a key creates its store."
+        f"{target.data_file()}. {_existing()} Creating a key creates its store."
     )
+
+
+def _existing() -> str:
+    there = stores()
+    names = ", ".join(there[:_SHOWN]) + (f" and {len(there) - _SHOWN} more" if len(there) > _SHOWN else "")
+    return f"Existing stores: {names}." if there else "There are no stores yet."
 
 
 def what_to_do(target: Target) -> str:
@@ -111,7 +114,10 @@ def what_to_do(target: Target) -> str:
             f"Process {holder.pid} serves {target.data_file()} on {holder.endpoint}: use --endpoint {holder.endpoint}, "
             f"or set XDG_RUNTIME_DIR as it was where that was started."
         )
-    return f"Start one with '{target.command}'."
+    start = f"Start one with '{target.command}'."
+    if target.has_default_endpoint and is_missing(target):
+        return f"There is no store {target.store!r}. {_existing()} {start}"
+    return start
 
 
 def _listed(directory: Path, suffix: str) -> list[Path]:

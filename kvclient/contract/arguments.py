@@ -101,7 +101,9 @@ def fields_of(operation: object, allowed: Mapping[str, tuple[frozenset[str], fro
     Raises `RequestError` that says what is wrong with it.
     """
     if not isinstance(operation, Mapping):
-        raise RequestError(f'An operation is a dict such as {{"op": "delete", "key": "key1"}}, not {_kind(operation)}.')
+        raise RequestError(
+            f'An operation is an object such as {{"op": "delete", "key": "key1"}}, not {_kind(operation)}.'
+        )
     fields = dict(operation)
     name = fields.get("op")
     if not isinstance(name, str) or name not in allowed:

@@ -79,11 +79,11 @@ def _place(path: tuple[Any, ...]) -> str:
 def _objection(part: object, place: str) -> str | None:
     if isinstance(part, str):
         surrogate = next((char for char in part if "\ud800" <= char <= "\udfff"), None)
-        return surrogate and f"a string in it holds a lone surrogate ({surrogate!a}); {place} does"
+        return surrogate and f"{place} holds a lone surrogate ({surrogate!a})"
     if isinstance(part, dict):
         return next((_name_objection(name, place) for name in part if not _is_text(name)), None)
     if isinstance(part, float):
-        return None if math.isfinite(part) else f"{place} is {part!r}, and JSON has no such number; store None or text"
+        return None if math.isfinite(part) else f"{place} is {part!r}, and JSON has no such number; store null or text"
     if part is None or isinstance(part, int | list | tuple):
         return None
     if not is_taken(part):
@@ -98,7 +98,7 @@ def _is_text(name: object) -> bool:
 
 def _name_objection(name: object, place: str) -> str:
     if isinstance(name, str):
-        return f"a string in it holds a lone surrogate; a name in {place} does: {_short(ascii(name))}"
+        return f"{place} has a name with a lone surrogate: {_short(ascii(name))}"
     shown = f"{_short(repr(name))} ({type(name).__name__})"
     return f"{place} has the key {shown}, and JSON has only strings for names; use str(key)"
 

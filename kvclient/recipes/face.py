@@ -42,7 +42,8 @@ class Recipes(Face):
         """Return a semaphore, which up to `n` hold at a time: `lock(name, shared=n)`.
 
         >>> with store.semaphore("gpu", 2):
-        ...     train()
+        ...     print("training")
+        training
         """
         return self.lock(name, wait=wait, shared=n)
 
@@ -53,9 +54,10 @@ class Recipes(Face):
         `max_deaths` attempts (None: no limit) it is a dead letter. See `kvclient.recipes.queue`.
 
         >>> jobs = store.queue("thumbnails")
-        >>> jobs.put({"image": "cat.png"})
+        >>> id = jobs.put({"image": "cat.png"})
         >>> with jobs.job() as job:
-        ...     shrink(job.value["image"])
+        ...     print(job.value["image"])
+        cat.png
         """
         from kvclient.recipes.queue import Queue
 

@@ -1,4 +1,7 @@
-"""Colour for people: on a terminal that has it, and never in a pipe. The eight basic colours, as the terminal has them.
+"""Colour for people: on a terminal that has it, and never in a pipe.
+
+Of the basic colours, as the terminal has them, those that can be read on a dark background and on a light one: not
+yellow and white, nor blue and black.
 
 Not rich's: that takes longer to import than most commands take to run.
 """
@@ -11,16 +14,14 @@ STYLES = {
     "bold": "1",
     "red": "31",
     "green": "32",
-    "yellow": "33",
     "magenta": "35",
     "cyan": "36",
-    "heading": "1;33",
     "failure": "1;31",
 }
 
 _json_token = re.compile(
     r"""(?P<cyan>"(?:[^"\\]|\\.)*"(?=\s*:))|(?P<green>"(?:[^"\\]|\\.)*")"""
-    r"""|(?P<yellow>-?\d[\d.eE+-]*)|(?P<magenta>true|false|null)"""
+    r"""|(?P<magenta>-?\d[\d.eE+-]*|true|false|null)"""
 )
 
 
@@ -41,7 +42,7 @@ def painted(stream: TextIO | None, text: str, style: str) -> str:
 
 
 def painted_json(stream: TextIO | None, text: str) -> str:
-    """Return JSON with names, strings, numbers and constants apart; as it is where `stream` has no colour."""
+    """Return JSON with names, strings and all other values apart; as it is where `stream` has no colour."""
     if not coloured(stream):
         return text
     return _json_token.sub(lambda found: painted(stream, found[0], found.lastgroup or "bold"), text)

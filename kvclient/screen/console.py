@@ -15,7 +15,15 @@ INTERRUPTED = 130
 
 
 def prepare() -> None:
-    """Make any text printable."""
+    """Make any text printable, and keep the standard descriptors from what is opened later.
+
+    Where one is closed, the next file or socket would get its number, and what others print to it.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which gets the lowest free number, and is not inherited
     if sys.stderr is None:  # closed by whoever started us; print would write to standard output instead
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper):

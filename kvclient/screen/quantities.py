@@ -18,10 +18,10 @@ def bytes_text(count: int) -> str:
 def counted(count: int, noun: str, several: str | None = None) -> str:
     """Return a number of things.
 
-    >>> counted(1, "key"), counted(2, "key"), counted(0, "watch", "watches")
-    ('1 key', '2 keys', '0 watches')
+    >>> counted(1, "key"), counted(2000, "key"), counted(0, "watch", "watches")
+    ('1 key', '2,000 keys', '0 watches')
     """
-    return f"{count} {noun}" if count == 1 else f"{count} {several or f'{noun}s'}"
+    return f"{count} {noun}" if count == 1 else f"{count:,} {several or f'{noun}s'}"
 
 
 def duration(seconds: float) -> str:

@@ -5,6 +5,8 @@ import sys
 import unicodedata
 
 _IN_A_PIPE = 80
+_WITHOUT_WIDTH = ("Mn", "Me", "Cf")
+"""Categories of what is drawn over the character before: accents, the joiners and selectors of emoji."""
 
 
 def terminal_width() -> int:
@@ -58,6 +60,6 @@ def padded(text: str, width: int) -> str:
 
 
 def _of_character(character: str) -> int:
-    if unicodedata.combining(character):
+    if unicodedata.category(character) in _WITHOUT_WIDTH or "\u1160" <= character <= "\u11ff":  # Jamo that are joined
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -244,7 +244,7 @@ async def main():
             try:
                 await getattr(store, call)(*(["key1"] if call == "read" else []))
             except DaemonUnavailableError as error:
-                print(str(error).count("There is no store 'wrok'"), str(error).count("Stores there are: data_store."))
+                print(str(error).count("There is no store 'wrok'"), str(error).count("Existing stores: data_store."))
 asyncio.run(main())
 """)
 

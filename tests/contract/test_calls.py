@@ -226,7 +226,7 @@ def test_invalid_arguments_are_refused_before_anything_is_sent(case):
 
 
 MEMBERS = {
-    "no dict": (RequestError, 3, "An operation is a dict such as"),
+    "no dict": (RequestError, 3, "An operation is an object such as"),
     "no op": (RequestError, {"key": "a"}, '"op" is one of create, put'),
     "an op that cannot be in a batch": (RequestError, {"op": "read", "key": "a"}, '"op" is one of create, put'),
     "a field missing": (RequestError, {"op": "put", "key": "a"}, "put needs the field 'value'"),

@@ -9,6 +9,7 @@ from typing import Any
 import reference
 import typer
 
+from kvclient.screen.help import placeholder, row
 from kvd.version import VERSION
 
 DIRECTORY = Path(__file__).parents[2] / "man"
@@ -26,18 +27,18 @@ _EXIT_CODES = {
 }
 _ENVIRONMENT = {
     "kvctl": [
-        ("KVD_STORE", "The store's name, where no option names one."),
-        ("KVD_ENDPOINT", "The daemon's endpoint, where no option names one or a store."),
-        ("KVD_AUTOSTART", "0: start no daemon in the background where none runs."),
-        ("NO_COLOR", "If it is not empty, nothing is coloured."),
+        ("KVD_STORE", "The store's name, unless an option gives it."),
+        ("KVD_ENDPOINT", "The daemon's endpoint, unless an option gives it or names a store."),
+        ("KVD_AUTOSTART", "0: do not start a daemon in the background."),
+        ("NO_COLOR", "If set and not empty, no colours are used."),
     ],
     "kvd": [("KVD_…", "Any setting, in capitals: KVD_SYNC=interval is --sync interval.")],
 }
 _FILES = [
-    ("~/Documents/STORE.json", "The data file, where no setting names another. The default store is data_store."),
-    ("~/.config/kvd/config.toml", 'Settings, a line each: sync = "interval".'),
-    ("$XDG_RUNTIME_DIR/kvd/STORE.sock", "Where the daemon listens, where no setting names another endpoint."),
-    ("~/.local/state/kvd/log/STORE.log", "What a daemon says that kvctl or a program started."),
+    ("~/Documents/STORE.json", "The data file, unless a setting names another. The default store is data_store."),
+    ("~/.config/kvd/config.toml", 'Settings, one per line: sync = "interval".'),
+    ("$XDG_RUNTIME_DIR/kvd/STORE.sock", "Where the daemon listens, unless a setting names another endpoint."),
+    ("~/.local/state/kvd/log/STORE.log", "The log of a daemon that kvctl or another client started."),
 ]
 
 
@@ -67,7 +68,7 @@ def page(app: Any, name: str) -> str:
         *_options(command, skip=set()),
     ]
     if name == "kvctl":
-        lines += [".PP", "These are options of every command; --version stands before it.".replace("-", "\\-")]
+        lines += [".PP", "Every command has these options, too. They go after the command.".replace("-", "\\-")]
         lines += _options(dict(below)["kvctl status"], only=_COMMON)
     lines.append(".SH COMMANDS")
     purposes: dict[str, list[str]] = {}
@@ -95,11 +96,11 @@ def _purpose(command: Any) -> str:
 
 def _command(called: str, command: Any) -> Iterator[str]:
     arguments = [p for p in command.params if p.param_type_name == "argument"]
-    placeholders = " ".join(map(reference._placeholder, arguments))
+    placeholders = " ".join(map(placeholder, arguments))
     yield ".TP"
     yield rf"\fB{roff(called)}\fR [\fIOPTIONS\fR] \fI{roff(placeholders)}\fR".replace(r" \fI\fR", "")
     yield from _prose(command.help or "")
-    rows = [(p.metavar or p.name.upper(), p.help or "") for p in arguments]
+    rows = [row(parameter) for parameter in arguments]
     options = list(_options(command, skip=_COMMON))
     if rows or options:
         yield ".RS"
@@ -111,7 +112,7 @@ def _command(called: str, command: Any) -> Iterator[str]:
 def _options(command: Any, skip: set[str] = frozenset(), only: set[str] | None = None) -> Iterator[str]:
     options = [p for p in command.params if p.param_type_name == "option" and "completion" not in p.name]
     chosen = [p for p in options if p.name not in skip and (only is None or p.name in only)]
-    return _rows([(" ".join([", ".join(p.opts), p.metavar or ""]).strip(), p.help or "") for p in chosen])
+    return _rows([row(parameter) for parameter in chosen])
 
 
 def _rows(rows: list[tuple[str, str]]) -> Iterator[str]:

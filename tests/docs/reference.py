@@ -7,15 +7,17 @@ from typing import Any
 
 import typer
 
+from kvclient.screen.help import placeholder, row
+
 PATH = Path(__file__).parents[2] / "docs" / "kvctl.md"
 
 _INTRODUCTION = """\
 # The commands
 
-What `--help` says of every command of `kvctl` and `kvd`. Data goes to standard output, everything else to standard
-error; with `--json`, results and errors are JSON, those of usage aside. `kvctl read` prints a value indented on a
-terminal and as one line in a pipe. On a terminal, characters that it would act on (C1 controls, marks of the direction
-of writing) are shown as JSON escapes.
+The `--help` of every command of `kvctl` and `kvd`. Data goes to standard output, everything else to standard error.
+With `--json`, results and errors are JSON, except for usage errors. `kvctl read` prints a value indented on a terminal
+and on one line in a pipe. On a terminal, characters that would control it, change the direction of writing or stay
+invisible are shown as JSON escapes.
 
 | exit code | when |
 |---|---|
@@ -31,7 +33,7 @@ of writing) are shown as JSON escapes.
 SCREENS = """\
 ## What you see
 
-On a terminal, tables are as wide as it is, and keys, values and messages have colour unless `NO_COLOR` is set.
+On a terminal, tables use its width, and keys, values and messages have colour unless `NO_COLOR` is set.
 
 ```
 $ kvctl list
@@ -67,10 +69,9 @@ def section(name: str, command: Any) -> str:
     """Return what the reference says of one command. (The help's layout is another in each version of Typer.)"""
     arguments = [p for p in command.params if p.param_type_name == "argument"]
     options = [p for p in command.params if p.param_type_name == "option"]
-    usage = " ".join([name, *(["[OPTIONS]"] if options else []), *map(_placeholder, arguments)])
+    usage = " ".join([name, *(["[OPTIONS]"] if options else []), *map(placeholder, arguments)])
     parts = [f"## {name}", f"`{usage}`", *cleandoc(command.help or "").split("\n\n")]
-    rows = [(p.metavar or p.name.upper(), p.help) for p in arguments]
-    rows += [(" ".join([", ".join(p.opts), p.metavar or ""]).strip(), p.help) for p in options]
+    rows = [row(parameter) for parameter in [*arguments, *options]]
     if rows:
         parts.append("\n".join(["| | |", "|---|---|", *(_row(what, text) for what, text in rows)]))
     return "\n\n".join(part.replace("\b\n", "") for part in parts) + "\n"
@@ -80,11 +81,6 @@ def _row(what: str, text: str) -> str:
     """Return a row of a table. A bar in it would begin another cell, in code as well."""
     cells = (cell.replace("|", "\\|") for cell in (f"`{what}`", " ".join(text.split())))
     return f"| {' | '.join(cells)} |"
-
-
-def _placeholder(argument: Any) -> str:
-    name = (argument.metavar or argument.name.upper()) + ("..." if argument.nargs < 0 else "")
-    return name if argument.required else f"[{name}]"
 
 
 def reference() -> str:

@@ -27,7 +27,7 @@ METHODS = {
 def run(documented, names):
     """Run the examples in a docstring, and return what differs from it."""
     text, name = inspect.getdoc(documented), documented.__name__
-    test = doctest.DocTestParser().get_doctest(text, names, name, None, 0)
+    test = doctest.DocTestParser().get_doctest(text, {"__name__": "documented", **names}, name, None, 0)
     assert test.examples, f"{name} has no example"
     said = []
     doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.IGNORE_EXCEPTION_DETAIL).run(test, out=said.append)

@@ -366,3 +366,28 @@ def test_a_restore_that_would_not_fit_is_refused(memory):
 
     assert 1 == done.returncode
     assert "max_file_bytes" in done.stderr
+
+
+def test_kvd_restore_names_the_backup_that_cannot_be_read(directory):
+    """Not the store's file, which is all right."""
+    for path, reason in ((directory, "Is a directory"), (directory / "none", "No such file or directory")):
+        done = subprocess.run(
+            [*KVD, "restore", str(path), str(directory / "store.json")],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=environment(directory),
+        )
+
+        assert (1, f"kvd: The backup {path} cannot be read: {reason}.\n") == (done.returncode, done.stderr)
+
+
+def test_a_backup_does_not_go_to_a_file_named_dash(run, directory, monkeypatch):
+    """Elsewhere - is standard output."""
+    monkeypatch.chdir(directory)
+    done = run("backup", "-")
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "'kvctl export' writes to standard output" in done.stderr
+    assert not (directory / "-").exists()

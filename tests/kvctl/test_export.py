@@ -188,7 +188,7 @@ def test_the_progress_is_shown_on_a_terminal_only(store, directory):
         env=environment(directory),
     )
 
-    assert ("False\n", "exported 2000 keys to /dev/null\n") == (done.stdout, done.stderr)
+    assert ("False\n", "exported 2,000 keys to /dev/null\n") == (done.stdout, done.stderr)
 
 
 def test_a_key_that_has_expired_meanwhile_is_not_imported(run, other):

@@ -84,7 +84,7 @@ class TestHelp:
         printed = Terminal(directory, *arguments, columns=columns).end()
         lines = without_colour(printed).splitlines()
 
-        assert "\x1b[1;33mUsage:\x1b[0m kvctl" in printed
+        assert "\x1b[1mUsage:\x1b[0m kvctl" in printed
         assert "\x1b[36m" in printed
         assert columns - 40 < max(map(len, lines)) <= columns or columns == 200
 
@@ -98,6 +98,27 @@ class TestHelp:
         ]
 
         assert [without_colour(coloured)] * 3 == plain
+
+    @pytest.mark.parametrize("name", COMMANDS)
+    def test_help_speaks_no_python(self, name):
+        """Each option and argument says in capitals what it takes, and the usage is that of every other program."""
+        (command,) = [COMMANDS[name]]
+        text = command.get_help(typer.Context(command, info_name=name))
+        left = [line.split("  ")[0] for line in re.findall(r"^  (\S.*)$", text, re.MULTILINE)]
+
+        assert not re.search(r"[{<>}]|list\[|\(data_store\)|x>=", text.split("Options:")[-1] + text.splitlines()[0])
+        assert "--store NAME" in left or name in GROUPS | {"kvctl bench"} or "service" in name
+        assert all(each.metavar for each in command.params if each.param_type_name == "option" and not each.is_flag)
+
+    def test_wrong_usage_on_a_terminal(self, directory):
+        """What is wrong comes first and in colour, and below it what would be right."""
+        printed = Terminal(directory, "put", "key1", "1", "--tll", "5").end(2)
+
+        assert printed == (
+            "\x1b[1;31mkvctl: \x1b[0mNo such option: --tll. Did you mean --ttl?\n"
+            "       Usage: kvctl put [OPTIONS] KEY [VALUE]\n"
+            "       See 'kvctl put --help'.\n"
+        )
 
     def test_mistyped_command(self, directory):
         """The near one is named."""
@@ -143,12 +164,31 @@ class TestHints:
 
 
 class TestClear:
-    def test_asks_on_a_terminal(self, open_terminal, shared_store, key):
+    @pytest.mark.parametrize(
+        ("typed", "code"), [("\x04", 1), ("\x03", 130), ("what\nn\n", 1)], ids=["end", "Ctrl-C", "no"]
+    )
+    def test_leaves_the_keys_without_a_yes(self, open_terminal, shared_store, key, typed, code):
+        """At the end of input and at Ctrl-C; an answer that is neither yes nor no is asked for again."""
+        shared_store.create(key, 1)
+        terminal = open_terminal("clear", key, stdin=True)
+        terminal.wait_for("[y/N]: ")
+        terminal.type(typed)
+        printed = terminal.end(code)
+
+        assert 1 == shared_store.count(key)
+        assert (2 if "what" in typed else 1) == printed.count("[y/N]: ")
+        assert "Abort" not in printed
+
+    def test_does_not_ask_about_nothing(self, open_terminal, key):
+        """Where no key begins so."""
+        assert "0\n" == without_colour(open_terminal("clear", key, stdin=True).end())
+
+    def test_asks_on_a_terminal(self, open_terminal, shared_daemon, shared_store, key):
         """With the number of keys; no is the default."""
         shared_store.batch_create({f"{key}a": 1, f"{key}b": 2})
         for answer, code, left in (("\n", 1, 2), ("y\n", 0, 0)):
             terminal = open_terminal("clear", key, stdin=True)
-            terminal.wait_for(f"Delete 2 keys that begin with '{key}'? [y/N]")
+            terminal.wait_for(f"Delete 2 keys that begin with '{key}' from {shared_daemon.file}? [y/N]: ")
             terminal.type(answer)
             terminal.end(code)
 

@@ -1,6 +1,7 @@
 """kvctl import: what it takes, what it refuses, and what it leaves behind then."""
 
 import json
+import re
 
 import pytest
 
@@ -41,7 +42,7 @@ def numbered(count, **more):
         ("oops", "Line 3 of standard input is not JSON: Expecting value: line 1 column 1 (char 0)."),
         ('{"key": "a", "value": NaN}', "Line 3 of standard input is not JSON: NaN is not a JSON number."),
         ('{"value": 1}', 'Line 3 of standard input is not an object with a "key" and a "value".'),
-        ('{"key": "a"}', 'Line 3 of standard input is no entry, which is an object with a "value".'),
+        ('{"key": "a"}', 'Line 3 of standard input is not an object with a "value".'),
         ('{"key": "", "value": 1}', "Line 3 of standard input: A key cannot be empty."),
         ('{"key": 1, "value": 1}', "Line 3 of standard input: A key is a string, not int: 1"),
         ('{"key": "a", "value": 1, "tll": 5}', "Line 3 of standard input has fields of unknown meaning: tll."),
@@ -99,8 +100,8 @@ def test_a_plain_value_in_an_object_is_not_taken_for_an_entry(run, store):
 
     assert 2 == done.returncode
     assert (
-        "kvctl: Key 'a' in standard input is no entry, which is an object with a \"value\". "
-        "For an object of plain values say --values.\n" == done.stderr
+        "kvctl: Key 'a' in standard input is not an object with a \"value\". "
+        "For an object of plain values, use --values.\n" == done.stderr
     )
     assert 0 == run('{"a": 1}', "--values").returncode
     assert 1 == store.read("a")
@@ -262,3 +263,17 @@ def test_an_object_can_be_cut_anywhere(size):
     assert [("ü😀", 12345.5, None), ("b", [{}, '\\"}{', -1e30], 2e9), ("c", 1, None)] == [
         (record.key, record.value, record.expires_at) for record in records
     ]
+
+
+def test_ctrl_c_says_what_was_written(open_terminal, shared_store, key, directory):
+    """Of a large import, which is not one step; and how the rest gets in."""
+    path = directory / "keys.jsonl"
+    path.write_text("".join(f'{{"key": "{key}:{number}", "value": {number}}}\n' for number in range(300_000)))
+    terminal = open_terminal("import", str(path), stdin=True, columns=200)
+    terminal.wait_for("keys, ")
+    terminal.type("\x03")
+    printed = terminal.end(130)
+
+    (said,) = re.findall(r"Interrupted: ([\d,]+) keys written so far\. With --on-conflict skip", printed)
+    assert 0 < int(said.replace(",", "")) <= shared_store.count(f"{key}:") < 300_000
+    shared_store.clear(f"{key}:")

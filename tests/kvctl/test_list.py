@@ -41,6 +41,15 @@ class TestOnATerminal:
         assert ["KEY", "VALUE", "REVISION"] == lines[0].split()
         assert [f"{some}:a", '{"name":', '"value1"}'] == lines[1].split()[:3]
 
+    @pytest.mark.parametrize("columns", [80, 200])
+    def test_a_long_key_leaves_room_for_the_value(self, open_terminal, shared_store, key, columns):
+        """A third of the line, where the value needs it."""
+        shared_store.create(f"{key}:{'k' * 200}", "v" * 200)
+        line = without_colour(open_terminal("list", key, columns=columns).end()).splitlines()[1]
+
+        assert columns // 4 <= line.count("v") <= columns // 3
+        assert columns * 2 // 5 < line.count("k") < columns
+
     def test_no_keys(self, open_terminal, key):
         """It says so."""
         assert f"No key begins with '{key}'.\n" == without_colour(open_terminal("list", key).end())

@@ -169,7 +169,7 @@ def test_a_lock_within_itself_is_refused(run, key):
     done = run("lock", key, "--", *inner)
 
     assert 4 == done.returncode
-    assert "is held by this process already" in done.stderr
+    assert "is held by this very process" in done.stderr
 
 
 def test_two_locks_one_within_the_other(run, key):

@@ -57,3 +57,34 @@ def test_documented_screens(daemon, directory):
         seen = without_colour(terminal.end(EXIT_CODES.get(command, 0)))
 
         assert without_chance(screen) == without_chance(seen), command
+
+
+READABLE = {"0", "1", "31", "32", "35", "36"}
+"""Attributes and colours for black and for white backgrounds: yellow and white are lost on one, blue on the other."""
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("list",),
+        ("read", "key1", "--entry"),
+        ("status",),
+        ("stats",),
+        ("stores",),
+        ("--help",),
+        ("put", "--help"),
+        ("watch", "--after", "0", "--once"),
+        ("fly",),
+        ("read", "kye1"),
+    ],
+    ids=" ".join,
+)
+def test_colours_can_be_read_on_any_background(daemon, directory, arguments):
+    """Only such are used."""
+    code = {"fly": 2, "read kye1": 3}.get(" ".join(arguments), 0)
+    printed = Terminal(directory, *arguments, columns=100, KVD_ENDPOINT=daemon.endpoint).end(code)
+    used = {number for codes in re.findall("\x1b\\[([0-9;]*)m", printed) for number in codes.split(";")}
+
+    assert used <= READABLE
+    assert used or arguments == ("stores",)

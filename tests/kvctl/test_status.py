@@ -192,7 +192,7 @@ class TestMissingStore:
         assert (6, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
         assert "There is no store 'wrok'" in done.stderr
         assert f"no file {home}/Documents/wrok.json" in done.stderr
-        assert "Stores there are: data_store, work." in done.stderr
+        assert "Existing stores: data_store, work." in done.stderr
         assert not (home / "Documents" / "wrok.json").exists()
         assert ["data_store.sock"] == [path.name for path in home.glob("run/kvd/*.sock")]
 
@@ -205,7 +205,7 @@ class TestMissingStore:
         done = kvctl("read", "key1", directory=directory)
 
         assert 6 == done.returncode
-        assert "There is no store yet. Creating a key creates its store." in done.stderr
+        assert "There are no stores yet. Creating a key creates its store." in done.stderr
         assert [] == os.listdir(environment(directory)["XDG_RUNTIME_DIR"])
         assert not (directory / "Documents").exists()
 
@@ -234,3 +234,19 @@ def test_the_hint_is_the_command_that_starts_what_was_asked(directory, options, 
 
     assert 6 == done.returncode
     assert done.stderr.endswith(f". Start one with '{command}'.\n")
+
+
+def test_status_of_a_mistyped_store_lists_those_there_are(directory):
+    """Commands that start no daemon say it too."""
+    (directory / "Documents").mkdir()
+    (directory / "Documents" / "work.json").write_text('{"":{"format":1,"kvd":"0.1"}\n}')
+    done = kvctl("status", "--store", "wrok", "--timeout", "0.1", directory=directory)
+
+    assert (6, "") == (done.returncode, done.stdout)
+    assert "There is no store 'wrok'. Existing stores: work. Start one with 'kvd --store wrok'." in done.stderr
+
+
+def test_stats_have_the_colours_of_status(open_terminal):
+    """On a terminal; in a pipe there is none."""
+    for command in ("status", "stats"):
+        assert "\x1b[36mkeys " in open_terminal(command).end()

@@ -66,5 +66,5 @@ def test_no_stores(directory):
     done = kvctl("stores", directory=directory)
 
     assert (0, "", "") == (done.returncode, done.stdout, done.stderr)
-    assert "There is no store yet." in Terminal(directory, "stores").end()
+    assert "There are no stores yet." in Terminal(directory, "stores").end()
     assert not (directory / "Documents").exists()

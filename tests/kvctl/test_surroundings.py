@@ -290,3 +290,46 @@ def test_ping_status_and_stop_start_none(directory):
     for command in ("ping", "status", "stop"):
         assert 6 == kvctl(command, "--timeout", "0.1", directory=directory).returncode
     assert not (directory / "Documents").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("completion", "bash"), ("stats",), ("status",), ("list",), ("bench", "--duration", "0.1", "--clients", "1")],
+    ids=" ".join,
+)
+def test_a_closed_standard_output_is_an_error(directory, shared_daemon, arguments):
+    """Not a traceback, nor a success: what was asked for is nowhere."""
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&-', "sh", *KVCTL, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=60,
+        env=environment(directory, KVD_ENDPOINT=shared_daemon.endpoint),
+    )
+
+    assert (1, "kvctl: The output cannot be written: standard output is closed.\n") == (done.returncode, done.stderr)
+
+
+def test_an_export_gets_nothing_but_keys_where_standard_output_is_closed(directory, shared_daemon, store, key):
+    """The file that is opened does not become standard output."""
+    store.create(key, 1)
+    path = directory / "keys.jsonl"
+    code = "import os, sys; from kvclient.cli import main; sys.argv[1:] = ['export', '--prefix', %r, %r]; main()"
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", KVCTL[0], "-c", code % (key, str(path))],
+        check=False,
+        timeout=60,
+        env=environment(directory, KVD_ENDPOINT=shared_daemon.endpoint),
+    )
+
+    assert 0 == done.returncode
+    assert [key] == [json.loads(line)["key"] for line in path.read_text().splitlines()]
+
+
+def test_wrong_usage_has_its_exit_code_on_a_full_disk(directory):
+    """Even if nobody can be told what was wrong."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*KVCTL, "fly"], stderr=full, check=False, timeout=60, env=environment(directory))
+
+    assert 2 == done.returncode

@@ -124,12 +124,12 @@ def test_nothing_of_a_value_is_a_command_to_the_terminal():
 
 
 class TestScreen:
-    def drive(self, store, steps):
+    def drive(self, store, steps, size=(120, 40)):
         """Have a coroutine drive the screen."""
 
         async def run():
             app = Top(store)
-            async with app.run_test(size=(120, 40)) as pilot:
+            async with app.run_test(size=size) as pilot:
                 await steps(app, pilot)
 
         asyncio.run(run())
@@ -146,6 +146,29 @@ class TestScreen:
 
     def text(self, app, where):
         return str(app.query_one(where, Static).render())
+
+    def test_a_long_key_leaves_the_other_columns_on_the_screen(self, store):
+        """It is cut; its value is shown with the whole key."""
+        store.create("k" * 200, "value1")
+
+        async def steps(app, pilot):
+            await self.until(pilot, lambda: self.keys(app))
+            table = app.query_one("#list", DataTable)
+            assert "…" == self.keys(app)[0][-1]
+            assert table.virtual_size.width <= table.size.width
+            await self.until(pilot, lambda: "k" * 200 in self.text(app, "#content"))
+
+        self.drive(store, steps)
+
+    def test_a_low_terminal_shows_the_keys(self, store):
+        """Clients and events leave them the room."""
+        store.create("key1", 1)
+
+        async def steps(app, pilot):
+            await self.until(pilot, lambda: self.keys(app) and app.query_one("#list", DataTable).size.height >= 2)
+            assert not app.query_one("#below").display
+
+        self.drive(store, steps, size=(80, 16))
 
     def test_shows_the_store(self, store, daemon):
         """File, counters, keys, clients, events; and what comes later."""
@@ -321,3 +344,11 @@ def test_without_textual_it_says_what_to_install(store, directory):
     assert errors.startswith(
         "kvctl: kvctl top needs the package textual, which is not installed: pip install 'kvd-store[top]'"
     )
+
+
+def test_a_dumb_terminal_gets_a_sentence(directory, daemon):
+    """It would be given commands that it does not know."""
+    printed = Terminal(directory, "top", term="dumb", stdin=True, KVD_ENDPOINT=daemon.endpoint).end(2)
+
+    assert "TERM is dumb. Try 'kvctl stats'." in printed
+    assert "\x1b" not in printed

@@ -14,11 +14,11 @@ from kvclient.contract.errors import InvalidValueError
 def run(
     options: Options,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="A file with one JSON object, key → value; - is standard input.")
+        str, typer.Argument(metavar="FILE", help="A JSON object of keys and values; - reads standard input.")
     ],
     ttl: Ttl = None,
 ) -> None:
-    """Create several keys at once: all of them, or none if one exists or is invalid.
+    """Create several keys atomically: all of them, or none if one exists or is invalid.
 
     Example: echo '{"key2": 1, "key3": [2]}' | kvctl batch-create - --ttl 10
     """

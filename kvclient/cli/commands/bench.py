@@ -12,9 +12,11 @@ import typer
 from kvclient.bench import OPERATIONS
 from kvclient.bench.latencies import Latencies
 from kvclient.cli.command import finite
+from kvclient.cli.moving.progress import bar_column
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
 from kvclient.client.blocking import Client
+from kvclient.contract.errors import DataStoreError
 from kvclient.screen.quantities import bytes_text, counted
 
 Sync = Literal["always", "interval", "never"]
@@ -42,25 +44,30 @@ def parse_mix(text: str) -> dict[str, int]:
 
 def run(
     options: Options,
-    clients: Annotated[int, typer.Option(min=1, max=500, help="Processes that ask at the same time.")] = 4,
-    value_size: Annotated[int, typer.Option(min=2, metavar="BYTES", help="Of each value, as JSON.")] = 64,
-    mix: Annotated[
-        str, typer.Option(help="How often create, read and delete are done, relative to each other.")
-    ] = DEFAULT_MIX,
+    clients: Annotated[int, typer.Option(min=1, max=500, metavar="N", help="Client processes, at most 500.")] = 4,
+    value_size: Annotated[int, typer.Option(min=2, metavar="BYTES", help="Size of each value, as JSON.")] = 64,
+    mix: Annotated[str, typer.Option(metavar="MIX", help="Relative shares of create, read and delete.")] = DEFAULT_MIX,
     duration: Annotated[
         float, typer.Option(min=0.1, callback=finite, metavar="SECONDS", help="How long to measure.")
     ] = 5.0,
     sync: Annotated[
-        Sync | None, typer.Option(help="Of the scratch daemon; see kvd --help.", show_default="always")
+        Sync | None,
+        typer.Option(
+            metavar="MODE", help="The scratch daemon's --sync: always, interval or never.", show_default="always"
+        ),
     ] = None,
     *,
-    store: Annotated[str | None, typer.Option(help="Measure this store's daemon instead of a scratch one.")] = None,
-    endpoint: Annotated[str | None, typer.Option(help="Measure this daemon instead of a scratch one.")] = None,
+    store: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Measure this store's daemon instead of a scratch one.")
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="Measure this daemon instead of a scratch one.")
+    ] = None,
 ) -> None:
-    """Measure throughput and latency, on a scratch daemon with a file of its own.
+    """Measure throughput and latency on a scratch daemon with its own file.
 
-    With --store or --endpoint, keys named bench-... are created in that store; each expires a minute after the time
-    that --duration gives.
+    With --store or --endpoint, keys named bench-... are created in that store. Each expires after --duration and one
+    more minute.
 
     Example: kvctl bench --clients 4 --duration 2 --mix create=1,read=9
     """
@@ -70,6 +77,8 @@ def run(
         weights = parse_mix(mix)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="'--mix'") from None
+    if sys.stdout is None:
+        raise DataStoreError("The output cannot be written: standard output is closed.")
     _measure(options, clients, value_size, weights, duration, sync or "always")
 
 
@@ -125,10 +134,10 @@ def _progress(seconds: float) -> Iterator[Callable[[int], None]]:
     from time import perf_counter
 
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    columns = BarColumn(None), TextColumn("{task.description}"), TimeRemainingColumn(compact=True)
+    columns = bar_column(), TextColumn("{task.description}"), TimeRemainingColumn(compact=True)
     with Progress(*columns, console=console, transient=True, expand=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("", total=seconds)
         started = perf_counter()

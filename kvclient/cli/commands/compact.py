@@ -7,7 +7,7 @@ from kvclient.cli.output import show
 
 
 def run(options: Options) -> None:
-    """Free the space of deleted and expired keys now. Happens by itself when it is worth it.
+    """Free the space of deleted and expired keys now. The daemon also does this on its own.
 
     Example: kvctl compact
     """

@@ -1,6 +1,5 @@
 """kvctl completion"""
 
-import sys
 from typing import Annotated
 
 import typer
@@ -9,21 +8,22 @@ from kvclient.cli.completion.declared import declared
 from kvclient.cli.completion.install import current_shell, install
 from kvclient.cli.completion.scripts import SHELLS
 from kvclient.cli.options import Options
+from kvclient.cli.printing import show_line
 
 
 def run(
     options: Options,  # noqa: ARG001  # every command takes them
     shell: Annotated[str, typer.Argument(metavar="SHELL", help="bash, zsh or fish.")],
 ) -> None:
-    """Print the script that completes commands, options, keys and stores in a shell.
+    """Print a shell completion script for commands, options, keys and stores.
 
-    Keys and stores are looked up as you type; that starts no daemon.
+    Keys and stores are looked up as you type; no daemon is started.
 
     Example: eval "$(kvctl completion bash)"
     """
     if shell not in SHELLS:
         raise typer.BadParameter(f"{shell!r} is none of {', '.join(SHELLS)}.", param_hint="'SHELL'")
-    sys.stdout.write(_script(shell))
+    show_line(_script(shell).rstrip("\n"))
 
 
 def install_for_current_shell() -> None:

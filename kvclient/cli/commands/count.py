@@ -6,7 +6,7 @@ from kvclient.cli.output import show
 
 
 def run(options: Options, prefix: Prefix = "") -> None:
-    """Print how many keys there are.
+    """Print the number of keys.
 
     Example: kvctl count job:
     """

@@ -5,10 +5,9 @@ import json
 import sys
 from typing import Any
 
-import typer
-
 from kvclient.cli import json_input
 from kvclient.cli.command import Key
+from kvclient.cli.confirming import can_ask, confirmed
 from kvclient.cli.editor import Draft
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
@@ -21,10 +20,11 @@ from kvclient.screen.text import shown, text_for
 
 
 def run(options: Options, key: Key) -> None:
-    """Change a value in your editor ($VISUAL or $EDITOR). The key keeps its TTL and its owner.
+    """Edit a value in your editor ($VISUAL or $EDITOR). The key keeps its TTL and its owner.
 
-    A value that somebody else changed meanwhile is shown and not overwritten: exit code 4. What you typed is then in a
-    file that the message names. Nothing is done if you change nothing, or leave nothing.
+    If somebody else changes the value in the meantime, it is not overwritten: the difference is shown, your text is
+    kept in a file that the message names, and the exit code is 4. If you change nothing, or leave the file empty,
+    nothing happens.
 
     Example: EDITOR=true kvctl edit key1
     """
@@ -67,10 +67,10 @@ def _edited(draft: Draft, before: str) -> Any:
         try:
             value = json_input.parse(text, "What you typed")
         except InvalidValueError as error:
-            if sys.stdin is None or not sys.stdin.isatty():
+            if not can_ask():
                 raise
             complain(f"kvctl: {error.message}")
-            if not typer.confirm("Edit it again?", default=True, err=True):
+            if not confirmed("Edit it again?", default=True):
                 raise
         else:
             return _UNCHANGED if _text(value) == before else value

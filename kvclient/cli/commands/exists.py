@@ -8,7 +8,7 @@ _NOT_FOUND = 3
 
 
 def run(options: Options, key: Key) -> int:
-    """Print whether a key exists. Exit code 0 if it does, and 3 if not.
+    """Print whether a key exists. Exit code 0 if it does, 3 if it does not.
 
     Example: kvctl exists key1 || echo "nothing there"
     """

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kvclient.cli.command import NewKey
+from kvclient.cli.command import Key
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
 
@@ -13,12 +13,10 @@ _NEVER = "never"
 
 def run(
     options: Options,
-    key: NewKey,
-    seconds: Annotated[
-        str, typer.Argument(metavar="SECONDS", help="From now on until it expires; never: it does not.")
-    ],
+    key: Key,
+    seconds: Annotated[str, typer.Argument(metavar="SECONDS", help="Seconds from now, or never.")],
 ) -> None:
-    """Let a key expire later, sooner, or never. Its value stays.
+    """Set when a key expires, or that it never does. Its value stays the same.
 
     Example: kvctl expire key1 3600
     """

@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from kvclient.cli.command import UsageError
 from kvclient.cli.moving.destination import destination
 from kvclient.cli.moving.progress import progress
 from kvclient.cli.moving.record import fields_of
@@ -16,6 +15,7 @@ from kvclient.cli.printing import compact_json
 from kvclient.contract.records import Entry
 from kvclient.screen.console import complain
 from kvclient.screen.quantities import counted
+from kvclient.screen.usage import UsageError
 
 Format = Literal["lines", "object"]
 
@@ -23,7 +23,8 @@ Format = Literal["lines", "object"]
 def run(
     options: Options,
     file: Annotated[
-        str | None, typer.Argument(metavar="FILE", help="Where to; standard output without it.", show_default=False)
+        str | None,
+        typer.Argument(metavar="FILE", help="Where to write; default: standard output.", show_default=False),
     ] = None,
     prefix: Annotated[str, typer.Option(metavar="PREFIX", help="Only keys that begin with this.")] = "",
     form: Annotated[
@@ -36,21 +37,22 @@ def run(
         ),
     ] = None,
     values: Annotated[
-        bool, typer.Option("--values", help="One JSON object, key → value: without TTLs and revisions.")
+        bool, typer.Option("--values", help="A JSON object of keys and plain values, without expiry or revisions.")
     ] = False,
 ) -> None:
-    """Write all keys with their values and TTLs to a file, in their order, for 'kvctl import' or any other program.
+    """Write all keys with their values and expiry times to a file, for 'kvctl import' or any other program.
 
-    A line is {"key": …, "value": …, "expires_at": Unix seconds if it expires, "revision": …}; in one object a member is
-    "key": {"value": …, "expires_at": …, "revision": …}. Ephemeral keys are left out: they are bound to a process.
+    A line is {"key": …, "value": …, "expires_at": …, "revision": …}; in a single object, a member is "key": {"value":
+    …, "expires_at": …, "revision": …}. "expires_at" is in Unix seconds, and absent if the key never expires. Ephemeral
+    keys are left out: they belong to a process.
 
-    A file has mode 0600, and is there whole or not at all. A thousand keys at a time are of one moment; for a copy of
-    one moment as a whole use 'kvctl backup'.
+    The file is created with mode 0600, and only once it is complete. Keys are read a thousand at a time; for a snapshot
+    of one moment, use 'kvctl backup'.
 
     Example: kvctl export keys.jsonl
     """
     if values and form == "lines":
-        raise UsageError("--values writes one object, and --format lines none.")
+        raise UsageError("--values writes a JSON object, and cannot be combined with --format lines.")
     client = options.client()
     as_object = values or (form or _form_of(file)) == "object"
     written = left_out = 0

@@ -9,7 +9,6 @@ from typing import Annotated, BinaryIO, Literal
 
 import typer
 
-from kvclient.cli.command import UsageError
 from kvclient.cli.moving import foreign
 from kvclient.cli.moving.importing import Counts, Importer, OnConflict
 from kvclient.cli.moving.progress import progress
@@ -20,6 +19,7 @@ from kvclient.cli.output import show
 from kvclient.contract.errors import DataStoreError, InvalidValueError
 from kvclient.screen.console import complain
 from kvclient.screen.quantities import counted
+from kvclient.screen.usage import UsageError
 
 Source = Literal["shelve", "dbm", "diskcache"]
 _SHOWN = 20
@@ -28,58 +28,66 @@ _SHOWN = 20
 
 def run(
     options: Options,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="What 'kvctl export' wrote; - is standard input.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What 'kvctl export' wrote; - reads standard input.")],
     on_conflict: Annotated[
         OnConflict,
         typer.Option("--on-conflict", metavar="fail|skip|replace", help="What to do with a key that exists."),
     ] = "fail",
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Only say what would be done, and what is wrong with the file.")
-    ] = False,
-    values: Annotated[bool, typer.Option("--values", help="FILE is one JSON object, key → value.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file and say what would be imported.")] = False,
+    values: Annotated[bool, typer.Option("--values", help="FILE is a JSON object of keys and plain values.")] = False,
     source: Annotated[
         Source | None,
         typer.Option(
             "--from",
             metavar="|".join(foreign.SOURCES),
-            help="FILE is another library's: a file, or diskcache's directory.",
+            help="FILE belongs to another library: a file, or a diskcache directory.",
         ),
     ] = None,
     skip_invalid: Annotated[
-        bool, typer.Option("--skip-invalid", help="With --from: leave out what is not JSON, instead of refusing all.")
+        bool, typer.Option("--skip-invalid", help="With --from: skip what is not JSON, instead of refusing all.")
     ] = False,
 ) -> None:
-    """Write the keys of a file to the store, with the time that is left of their TTLs. The file is JSON Lines or one
-    JSON object, as 'kvctl export' writes them.
+    """Import keys from a file, with the time left until they expire. The file is JSON Lines or a JSON object, as 'kvctl
+    export' writes them.
 
-    What fits into one batch (setting max_batch, 10,000 keys) is written in one step: all of it or, if a line is bad or
-    a key exists, nothing. Of a larger file the error says how many keys were written before; with --on-conflict skip
-    the same command goes on from there. Every key gets a new revision. What has expired and what was ephemeral is left
-    out, and counted.
+    An import that fits into one batch (setting max_batch, 10,000 keys) is atomic: if a line is bad or a key exists,
+    nothing is written. If a larger one fails, the error says how many keys were written before; the same command with
+    --on-conflict skip continues from there. Every key gets a new revision. Keys that have expired or were ephemeral are
+    left out, and counted.
 
-    shelve and diskcache keep pickles, which could run any program. kvctl reads them without running anything: numbers,
-    texts, lists and dicts are taken, and every value that is something else is named.
+    shelve and diskcache store pickles, which can run code when they are loaded. kvctl reads them without running
+    anything: it takes numbers, strings, lists and dicts, and names every value that is something else.
 
     Example: kvctl import keys.jsonl --on-conflict skip
     """
     if source is not None and (values or file == "-"):
-        raise UsageError("--from takes a path, and no --values.")
+        raise UsageError("--from takes a path, and cannot be combined with --values.")
     if skip_invalid and source is None:
-        raise UsageError("--skip-invalid goes with --from.")
+        raise UsageError("--skip-invalid needs --from.")
     if source is not None and (invalid := _name_invalid(source, file)) and not skip_invalid:
         raise InvalidValueError(
             f"{counted(invalid, 'key')} of {file} cannot be stored. Nothing was written; --skip-invalid takes the rest."
         )
     name = STANDARD_INPUT if file == "-" else file
     importer = Importer(options.client(), on_conflict, dry_run=dry_run)
+    try:
+        _take(importer, source, file, name, values=values)
+    except KeyboardInterrupt:
+        if importer.counts.written and not dry_run:
+            done = counted(importer.counts.written, "key")
+            complain(f"kvctl: Interrupted: {done} written so far. With --on-conflict skip, the rest can be imported.")
+        raise
+    _report(importer.counts, name, dry_run=dry_run, as_json=options.json)
+
+
+def _take(importer: Importer, source: Source | None, file: str, name: str, *, values: bool) -> None:
     if source is not None:
         with progress(None, "keys") as update:
             importer.take(_valid(source, file), lambda count: update(count, count))
-    else:
-        with _opened(file) as opened, progress(_size(opened), "keys") as update:
-            text = Text(opened, name, values=values)
-            importer.take(text.records(), lambda count: update(text.position, count))
-    _report(importer.counts, name, dry_run=dry_run, as_json=options.json)
+        return
+    with _opened(file) as opened, progress(_size(opened), "keys") as update:
+        text = Text(opened, name, values=values)
+        importer.take(text.records(), lambda count: update(text.position, count))
 
 
 def _valid(source: Source, file: str) -> Iterator[Record]:

@@ -1,26 +1,29 @@
 """kvctl increment"""
 
+import math
+import re
 from typing import Annotated, Any
 
 import typer
 
-from kvclient.cli.command import NewKey
+from kvclient.cli.command import Key
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
+
+_is_whole = re.compile("[+-]?[0-9]{1,1000}").fullmatch
+_is_decimal = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?").fullmatch
 
 
 def run(
     options: Options,
-    key: NewKey,
-    by: Annotated[str, typer.Argument(metavar="BY", help="What to add to it; may be negative.")] = "1",
-    initial: Annotated[
-        str, typer.Option(metavar="NUMBER", help="What a key counts from that does not exist yet.")
-    ] = "0",
+    key: Key,
+    by: Annotated[str, typer.Argument(metavar="BY", help="What to add; may be negative.")] = "1",
+    initial: Annotated[str, typer.Option(metavar="NUMBER", help="What to start from if the key does not exist.")] = "0",
     ttl: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Expire after so many seconds, if it did not exist.")
+        float | None, typer.Option(metavar="SECONDS", help="If the key is created: seconds until it expires.")
     ] = None,
 ) -> None:
-    """Add to the number that a key has, and print the sum. Nobody else's addition is lost.
+    """Add to a number and print the result. Concurrent increments are never lost.
 
     Example: kvctl increment visits
     """
@@ -30,9 +33,8 @@ def run(
 
 def _number(text: str, name: str) -> Any:
     """Return a number as JSON has it: an int if it looks like one."""
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
+    if _is_whole(text):
+        return int(text)
+    if _is_decimal(text) and math.isfinite(number := float(text)):
+        return number
     raise typer.BadParameter(f"{text!r} is not a number.", param_hint=f"'{name}'")

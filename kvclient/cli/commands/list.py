@@ -15,13 +15,13 @@ from kvclient.screen.console import complain
 def run(
     options: Options,
     prefix: Prefix = "",
-    limit: Annotated[int | None, typer.Option(min=0, metavar="COUNT", help="So many keys at most.")] = None,
-    after: Annotated[str, typer.Option(metavar="KEY", help="Only keys behind this one.")] = "",
-    values: Annotated[bool, typer.Option("--values", help="Print the values too, behind a tab.")] = False,
+    limit: Annotated[int | None, typer.Option(min=0, metavar="COUNT", help="At most this many keys.")] = None,
+    after: Annotated[str, typer.Option(metavar="KEY", help="Only keys after this one.")] = "",
+    values: Annotated[bool, typer.Option("--values", help="Also print the values, after a tab.")] = False,
 ) -> None:
-    """List keys in their order: on a terminal as a table, else one a line; with --json an object a line.
+    """List keys in order: as a table on a terminal, otherwise one per line; with --json, one object per line.
 
-    Begins at once and needs little memory, however many there are.
+    Printing starts at once and needs little memory, however many keys there are.
 
     Example: kvctl list job: --values
     """

@@ -9,7 +9,7 @@ from kvclient.screen.console import complain
 
 
 def run(options: Options) -> None:
-    """Tell whether a daemon answers, how fast, and on standard error if it refuses all writes. Starts none.
+    """Check whether the daemon answers, and how fast; warn if it refuses all writes. Starts no daemon.
 
     Example: kvctl ping && echo running
     """

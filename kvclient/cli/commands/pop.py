@@ -6,7 +6,7 @@ from kvclient.cli.output import show
 
 
 def run(options: Options, key: Key, if_revision: IfRevision = None) -> None:
-    """Delete a key and print the value that it had, in one step: of several at once, one gets it.
+    """Delete a key and print its value, atomically: if several try at once, one gets it.
 
     Example: kvctl pop job:1
     """

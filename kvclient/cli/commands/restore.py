@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kvclient.cli.command import UsageError
 from kvclient.cli.commands.stop import end_daemon
+from kvclient.cli.confirming import can_ask, confirmed
 from kvclient.cli.engine import check_near, engine
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
@@ -15,6 +15,7 @@ from kvclient.contract.endpoint import Target
 from kvclient.contract.errors import DaemonUnavailableError
 from kvclient.screen.console import complain
 from kvclient.screen.quantities import counted
+from kvclient.screen.usage import UsageError
 
 _NOT_DONE = 1
 _STOP_SECONDS = 30.0
@@ -23,15 +24,15 @@ _STOP_SECONDS = 30.0
 
 def run(
     options: Options,
-    file: Annotated[str, typer.Argument(metavar="FILE", help="What 'kvctl backup' made.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. Needed where there is no terminal.")] = False,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A file made by 'kvctl backup'.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask first; needed without a terminal.")] = False,
 ) -> int:
-    """Put the content of a backup in place of all that is in the store. What was there is kept in a file beside.
+    """Replace everything in the store with the content of a backup. The previous content is kept in a file beside it.
 
-    The daemon ends when everything is prepared, and another one starts a moment later, with the restored keys. Requests
-    of other clients wait for that moment. The store's revision rises above all that were ever given out, and every key
-    gets the new one; 'watch' with a revision from before is refused (RevisionGoneError), so that nobody takes the new
-    keys for changes of the old. Ephemeral keys stay as they are now; those in the backup are left out.
+    Once everything is prepared, the daemon stops, and a new one starts a moment later with the restored keys; requests
+    of other clients wait for it. All keys get a new revision, higher than any before. A 'watch' from an older revision
+    is refused (RevisionGoneError), so that nobody mistakes the restored keys for changes. Ephemeral keys stay as they
+    are now; those in the backup are left out.
 
     Example: kvctl restore data_store.backup.json --yes
     """
@@ -42,7 +43,7 @@ def run(
     except DaemonUnavailableError:
         status = None
     store = Target(options.store, options.endpoint).data_file() if status is None else status["file"]
-    if not yes and not _confirmed(str(store), None if status is None else status["keys"], file):
+    if not yes and not _agreed(str(store), None if status is None else status["keys"], file):
         return _NOT_DONE
     wait = str(_STOP_SECONDS + 5)
     with engine("restore", "--wait", wait, os.path.abspath(file), os.path.abspath(store)) as working:
@@ -60,11 +61,11 @@ def run(
     return 0
 
 
-def _confirmed(store: str, keys: int | None, file: str) -> bool:
-    if sys.stdin is None or not sys.stdin.isatty():
-        raise UsageError("A restore replaces all that is in the store: say that it is meant with --yes.")
+def _agreed(store: str, keys: int | None, file: str) -> bool:
+    if not can_ask():
+        raise UsageError("restore replaces everything in the store. Confirm with --yes.")
     which = "all" if keys is None else f"the {counted(keys, 'key')}"
-    return typer.confirm(f"Replace {which} in {store} by the content of {file}?", err=True)
+    return confirmed(f"Replace {which} in {store} with the content of {file}?")
 
 
 def _start_again(options: Options) -> None:

@@ -1,14 +1,18 @@
 """kvctl stats"""
 
+import sys
 from typing import Any
 
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
+from kvclient.cli.printing import show_line
+from kvclient.screen.colour import painted
 from kvclient.screen.quantities import bytes_text, duration
+from kvclient.screen.text import text_for
 
 
 def run(options: Options) -> None:
-    """Show what the daemon has done since it started, and how much there is now. Starts none.
+    """Show counters since the daemon started, and its current size. Starts no daemon.
 
     Example: kvctl stats --json | jq .operations
     """
@@ -17,7 +21,7 @@ def run(options: Options) -> None:
         show(stats)
         return
     for name, text in _rows(stats):
-        print(f"{name:<12}{text}")
+        show_line(painted(sys.stdout, f"{name:<12}", "cyan") + text_for(sys.stdout, text), painted=True)
 
 
 def _rows(stats: dict[str, Any]) -> list[tuple[str, str]]:
@@ -37,7 +41,7 @@ def _rows(stats: dict[str, Any]) -> list[tuple[str, str]]:
             "file",
             f"{bytes_text(stats['file_bytes'])}, a compaction would free {bytes_text(stats['garbage_bytes'])}",
         ),
-        ("room", f"{bytes_text(stats['free_bytes'])}"),
+        ("room", bytes_text(stats["free_bytes"])),
         ("peers", f"{stats['peers']:,}, {stats['watchers']:,} watching; {stats['events']:,} events told"),
     ]
 

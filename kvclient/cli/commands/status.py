@@ -16,7 +16,7 @@ _REFUSING = "REFUSING"
 
 
 def run(options: Options) -> int:
-    """Show the daemon's pid, file, size, keys, limits and versions, and settings that need a restart. Starts none.
+    """Show the daemon's pid, file, size, keys, limits and versions, and settings that need a restart. Starts no daemon.
 
     Exit code 1 if all writes are refused, because another program changed the data file.
 

@@ -15,7 +15,7 @@ _MOST_MILLISECONDS = 2**31 - 1
 
 
 def run(options: Options) -> None:
-    """Stop the daemon, after it has answered what it received. The next kvctl create or read starts one again.
+    """Stop the daemon after it has answered pending requests. The next kvctl create or read starts it again.
 
     Example: kvctl stop
     """

@@ -16,7 +16,7 @@ _ELSEWHERE = "a file that the daemon's settings name"
 
 
 def run(options: Options) -> None:
-    """List your stores, with their files and whether a daemon runs. Starts none.
+    """List your stores with their files, and whether their daemons run. Starts no daemon.
 
     Example: kvctl stores
     """
@@ -56,7 +56,7 @@ def _size(store: Store) -> str:
 
 def _show_table(found: list[Store]) -> None:
     if not found:
-        complain("There is no store yet. Creating a key creates one: kvctl create key1 1")
+        complain("There are no stores yet. Creating a key creates its store: kvctl create key1 1")
         return
     rows = [("STORE", "DAEMON", "SIZE", "FILE")]
     rows += [(store.name, _state(store), _size(store), str(store.file or _ELSEWHERE)) for store in found]

@@ -1,6 +1,6 @@
 """kvctl update"""
 
-from kvclient.cli.command import EphemeralFor, IfRevision, KeepTtl, NewKey, Text, Ttl, check_ttl_options
+from kvclient.cli.command import EphemeralFor, IfRevision, KeepTtl, Key, Text, Ttl, check_ttl_options
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
 from kvclient.cli.value_argument import Value, given_value
@@ -8,7 +8,7 @@ from kvclient.cli.value_argument import Value, given_value
 
 def run(
     options: Options,
-    key: NewKey,
+    key: Key,
     value: Value = None,
     string: Text = None,
     ttl: Ttl = None,
@@ -16,7 +16,7 @@ def run(
     if_revision: IfRevision = None,
     ephemeral_for: EphemeralFor = None,
 ) -> None:
-    """Replace the value of a key that exists. Without --ttl or --keep-ttl it never expires.
+    """Replace the value of an existing key. Without --ttl or --keep-ttl it never expires.
 
     Example: kvctl update key1 --string "value2" --keep-ttl
     """

@@ -18,7 +18,7 @@ from kvclient.screen.console import complain
 from kvclient.screen.text import shown
 from kvclient.screen.width import columns, cut, padded, terminal_width
 
-_STYLES = {"created": "green", "updated": "cyan", "deleted": "red", "expired": "yellow", "released": "magenta"}
+_STYLES = {"created": "green", "updated": "cyan", "deleted": "red", "expired": "magenta", "released": "magenta"}
 _LONGEST_KIND = max(map(len, _STYLES))
 _KEY_COLUMNS = 24
 
@@ -27,19 +27,19 @@ def run(
     options: Options,
     prefix: Prefix = "",
     after: Annotated[
-        int | None, typer.Option(metavar="REVISION", min=0, help="Begin with the changes since this revision.")
+        int | None, typer.Option(metavar="REVISION", min=0, help="Start with the changes after this revision.")
     ] = None,
     once: Annotated[bool, typer.Option("--once", help="Exit after the first event.")] = False,
     command: Annotated[
         str | None, typer.Option("--exec", metavar="COMMAND", help="Run this in a shell for each event, one at a time.")
     ] = None,
 ) -> int:
-    """Print changes as they happen, one a line: what happened, the key, and its new value; with --json an object a
-    line. Goes on until Ctrl-C, also through restarts of the daemon.
+    """Print changes as they happen, one per line: what happened, the key and its new value; with --json, one object per
+    line. Runs until Ctrl-C, also through restarts of the daemon.
 
-    With --exec nothing is printed. The command gets the event as JSON on its standard input, and KVD_EVENT_KIND,
-    KVD_EVENT_KEY and KVD_EVENT_REVISION in its environment. If it fails, that is told and the watch goes on; with
-    --once its exit code is that of kvctl.
+    With --exec, nothing is printed. The command gets the event as JSON on standard input, and KVD_EVENT_KIND,
+    KVD_EVENT_KEY and KVD_EVENT_REVISION in its environment. If it fails, that is reported and the watch continues; with
+    --once, kvctl exits with its exit code.
 
     Example: kvctl watch job: --once --exec 'jq .key'
     """

@@ -40,7 +40,7 @@ def install(shell: str, script: str) -> list[str]:
             f"Completion cannot be installed: {error.filename}: {error.strerror}. "
             f"'kvctl completion {shell}' prints the script."
         ) from None
-    return [*done, f"It counts in every {shell} that is started from now on."]
+    return [*done, f"Start a new {shell} to use it."]
 
 
 def _place(shell: str) -> _Place:

@@ -31,7 +31,7 @@ class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Refuse: whatever it is, JSON does not have it."""
-        raise InvalidValueError(f"it is a pickle that needs {module}.{name}, which is not imported")
+        raise InvalidValueError(f"its pickle needs {module}.{name}, which kvctl does not import")
 
 
 def records(kind: str, path: str) -> Iterator[Record | DataStoreError]:
@@ -58,7 +58,7 @@ def _dbm_items(path: str) -> Iterator[tuple[str | bytes, bytes]]:
     if found is None:
         there = any(os.path.exists(f"{path}{suffix}") for suffix in _SUFFIXES)
         raise DataStoreError(
-            f"{path} is not a dbm file, and so no shelve either."
+            f"{path} is not a dbm file, and therefore not a shelve."
             if there
             else f"{path} cannot be read: there is no such dbm file."
         )
@@ -133,7 +133,7 @@ def _unpickled(data: bytes) -> Any:
     except InvalidValueError:
         raise
     except Exception as error:  # noqa: BLE001  # a damaged pickle raises whatever it comes across
-        raise InvalidValueError(f"it is no pickle that can be read: {error}") from None
+        raise InvalidValueError(f"its pickle cannot be read: {error}") from None
 
 
 _FROM = {"shelve": _from_shelve, "dbm": _from_dbm, "diskcache": _from_diskcache}

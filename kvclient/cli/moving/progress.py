@@ -4,8 +4,19 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.progress import BarColumn
 
 _UPDATE_SECONDS = 0.1
+
+
+def bar_column() -> "BarColumn":
+    """Return a bar as wide as there is room, in basic colours: rich's own are of 256, and hard to see on white."""
+    from rich.progress import BarColumn
+
+    return BarColumn(None, style="dim", complete_style="green", finished_style="green", pulse_style="green")
 
 
 @contextmanager
@@ -19,10 +30,10 @@ def progress(total: int | None, noun: str) -> Iterator[Callable[[int, int], None
         yield lambda _done, _count: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = [
-        BarColumn(None),
+        bar_column(),
         *([] if total is None else [TaskProgressColumn()]),
         TextColumn("{task.description}"),
         *([] if total is None else [TimeRemainingColumn(compact=True), TextColumn("left")]),

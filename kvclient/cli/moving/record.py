@@ -45,7 +45,7 @@ def record_from(place: str, key: Any, fields: Any, size: int) -> Record:
     """Return the record that `fields` describe. Raises `InvalidKeyError` or `InvalidValueError` that name the place."""
     if not isinstance(fields, dict) or "value" not in fields:
         raise InvalidValueError(
-            f'{place} is no entry, which is an object with a "value". For an object of plain values say --values.'
+            f'{place} is not an object with a "value". For an object of plain values, use --values.'
         )
     if unknown := fields.keys() - FIELDS:
         raise InvalidValueError(f"{place} has fields of unknown meaning: {', '.join(sorted(unknown))}.")

@@ -14,13 +14,13 @@ app = typer.Typer(
     help="Run the daemon as a systemd user service, started by the first request.",
 )
 
-Store = Annotated[str | None, typer.Option(help="The store's name.", show_default="data_store")]
+Store = Annotated[str | None, typer.Option(metavar="NAME", help="The store's name.", show_default="data_store")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 
 
 @app.command("install", cls=Command)
 def _install(store: Store = None, dry_run: DryRun = False) -> None:
-    """Write the units for this installation, have systemd listen now and at each login.
+    """Write systemd units for this installation and listen, now and at each login.
 
     Example: kvctl service install --dry-run
     """
@@ -38,7 +38,7 @@ def _uninstall(store: Store = None, dry_run: DryRun = False) -> None:
 
 @app.command("start", cls=Command)
 def _start(store: Store = None, dry_run: DryRun = False) -> None:
-    """Start the service now, also after it failed too often to be started by itself.
+    """Start the service now, even after systemd gave up on it because it failed too often.
 
     Example: kvctl service start
     """
@@ -47,7 +47,7 @@ def _start(store: Store = None, dry_run: DryRun = False) -> None:
 
 @app.command("stop", cls=Command)
 def _stop(store: Store = None, dry_run: DryRun = False) -> None:
-    """Stop the service and its socket, until the next login or start.
+    """Stop the service and its socket until the next login or start.
 
     Example: kvctl service stop
     """
@@ -56,7 +56,7 @@ def _stop(store: Store = None, dry_run: DryRun = False) -> None:
 
 @app.command("restart", cls=Command)
 def _restart(store: Store = None, dry_run: DryRun = False) -> None:
-    """Restart the daemon, after an upgrade say. Requests wait meanwhile and are answered.
+    """Restart the daemon, for example after an upgrade. Requests wait for it and are answered.
 
     Example: kvctl service restart
     """
@@ -75,8 +75,10 @@ def _status(store: Store = None, dry_run: DryRun = False) -> None:
 @app.command("logs", cls=Command)
 def _logs(
     store: Store = None,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
-    lines: Annotated[int, typer.Option("--lines", "-n", min=0, help="So many of the last lines.")] = 50,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Keep printing new lines.")] = False,
+    lines: Annotated[
+        int, typer.Option("--lines", "-n", min=0, metavar="COUNT", help="How many of the last lines to show.")
+    ] = 50,
     dry_run: DryRun = False,
 ) -> None:
     """Show the service's log.
@@ -88,7 +90,7 @@ def _logs(
 
 @app.command("enable", cls=Command)
 def _enable(store: Store = None, dry_run: DryRun = False) -> None:
-    """Have systemd listen for the store from each login on.
+    """Listen for the store at each login.
 
     Example: kvctl service enable
     """
@@ -97,7 +99,7 @@ def _enable(store: Store = None, dry_run: DryRun = False) -> None:
 
 @app.command("disable", cls=Command)
 def _disable(store: Store = None, dry_run: DryRun = False) -> None:
-    """Have systemd listen for the store no more after the next login.
+    """Do not listen for the store at login any more.
 
     Example: kvctl service disable
     """

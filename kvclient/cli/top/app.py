@@ -22,6 +22,8 @@ from kvclient.screen.quantities import bytes_text, counted, duration
 
 _SECONDS = 1.0
 """Between two samples."""
+_LEAST_KEY_COLUMNS, _OTHER_COLUMNS = 12, 34
+"""That a key has in the list of keys; and that its revision and what it lives as long as have, with the gaps."""
 _TYPING_SECONDS = 0.15
 """So long after the last letter of a filter the keys are asked for."""
 
@@ -70,9 +72,11 @@ class Top(App[None]):
     #below { height: 2fr; }
     #processes { width: 1fr; }
     #events { width: 1fr; }
-    #state, #happened { text-wrap: nowrap; text-overflow: ellipsis; }
+    #happened { text-wrap: nowrap; text-overflow: ellipsis; }
+    .-low #below { display: none; }
     #filter { height: 1; border: none; padding: 0; }
     """
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (20, "-high")]  # noqa: RUF012  # as the class above has it
     # With priority a key counts at once. Else it goes round by the widget that has the focus, and of what is typed fast
     # behind it the first letters would go there, too.
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -192,7 +196,7 @@ class Top(App[None]):
         share = "no reads" if found.hit_rate is None else f"{found.hit_rate:.1%} found"
         each = "" if found.operations_a_commit is None else f"{found.operations_a_commit:.1f} changes each"
         refused = f", {found.refused:,.0f} refused" if found.refused else ""
-        milliseconds = 1000 * (found.commit_seconds or 0.0)
+        commit = "no commits" if found.commit_seconds is None else f"{1000 * found.commit_seconds:.2f} ms a commit"
         self.query_one("#operations", Tile).tell(
             found.operations,
             f"{found.operations:,.0f}/s",
@@ -200,9 +204,7 @@ class Top(App[None]):
         )
         self.query_one("#reads", Tile).tell(found.reads, f"{found.reads:,.0f}/s", share)
         self.query_one("#commits", Tile).tell(found.commits, f"{found.commits:,.0f}/s", each)
-        self.query_one("#latency", Tile).tell(
-            1000 * round_trip, f"{1000 * round_trip:.2f} ms", f"{milliseconds:.2f} ms a commit"
-        )
+        self.query_one("#latency", Tile).tell(1000 * round_trip, f"{1000 * round_trip:.2f} ms", commit)
 
     # Keys.
 
@@ -233,8 +235,9 @@ class Top(App[None]):
         chosen = self._entries[at].key if 0 <= at < len(self._entries) else None
         self._entries = entries
         self._keys.clear()
+        width = max(_LEAST_KEY_COLUMNS, self._keys.size.width - _OTHER_COLUMNS)
         for entry in entries:
-            self._keys.add_row(*key_row(entry))
+            self._keys.add_row(*key_row(entry, width))
         # The cursor stays with its key, also where others come and go before it.
         row = next((row for row, entry in enumerate(entries) if entry.key == chosen), min(at, len(entries) - 1))
         self._keys.move_cursor(row=max(0, row))

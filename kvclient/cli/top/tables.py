@@ -10,12 +10,13 @@ from kvclient.cli.top.source import process_name
 from kvclient.contract.records import Entry, Event
 from kvclient.screen.quantities import duration
 from kvclient.screen.text import shown
+from kvclient.screen.width import cut
 
 _VALUE_CHARACTERS = 200
 """Of a value in a line."""
 _SHOWN_CHARACTERS = 200_000
 """Of a value that is looked into."""
-_STYLES = {"created": "green", "updated": "yellow", "deleted": "red", "expired": "magenta", "released": "magenta"}
+_STYLES = {"created": "green", "updated": "cyan", "deleted": "red", "expired": "magenta", "released": "magenta"}
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -43,9 +44,9 @@ def event_line(event: Event) -> Text:
     return line
 
 
-def key_row(entry: Entry) -> tuple[Text, ...]:
-    """Return a key, its revision, and what it lives as long as."""
-    return plain(entry.key), plain(str(entry.revision)), plain(lives(entry))
+def key_row(entry: Entry, width: int) -> tuple[Text, ...]:
+    """Return a key in at most `width` columns, its revision, and what it lives as long as."""
+    return Text(cut(shown(entry.key), width), no_wrap=True), plain(str(entry.revision)), plain(lives(entry))
 
 
 def lives(entry: Entry) -> str:

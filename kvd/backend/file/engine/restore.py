@@ -58,7 +58,7 @@ class Restoration:
         self._snapshot: Snapshot | None = None
         self._open = contextlib.ExitStack()
         try:
-            self._backup = self._opened(backup)
+            self._backup = self._read_backup(backup)
             if self._path.exists():
                 self._read_current()
             self._write()
@@ -70,6 +70,14 @@ class Restoration:
         except BaseException:
             self.close()
             raise
+
+    def _read_backup(self, path: Path) -> Content:
+        try:
+            return self._opened(path)
+        except DataStoreError:
+            raise
+        except OSError as error:
+            raise DataStoreError(f"The backup {path} cannot be read: {error.strerror}.") from None
 
     def _opened(self, path: Path) -> Content:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

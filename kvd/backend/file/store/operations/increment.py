@@ -19,9 +19,7 @@ def increment(view: View, request: Increment) -> bytes:
         text = view.value(state)
         number, expires_at, owner = json.loads(text), state.expires_at, view.owner(key)
         if isinstance(number, bool) or not isinstance(number, int | float):
-            raise InvalidValueError(
-                f"The value of key {key!r} is no number that could be incremented: {shorten(text.decode())}", [key]
-            )
+            raise InvalidValueError(f"The value of key {key!r} is not a number: {shorten(text.decode())}", [key])
     value = _sum(number, request.by)
     if value is None:
         raise InvalidValueError(f"The value of key {key!r}, incremented, would be too large for a number.", [key])
