@@ -49,7 +49,7 @@ def local(memory):
 @pytest.mark.parametrize("name", METHODS)
 def test_of_each_public_method(name, local):
     """Each has one."""
-    assert "" == run(METHODS[name], {"store": local, **YOURS})
+    assert "" == run(METHODS[name], {"store": local, "__name__": "example", **YOURS})
 
 
 @pytest.mark.parametrize("documented", [namespace.Namespace, mapping.StoreMapping], ids=lambda each: each.__name__)
