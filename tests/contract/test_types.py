@@ -39,7 +39,9 @@ def test_users_see_the_types_that_are_pinned():
 
 
 USED = re.compile(
-    r"kvclient\.contract\.(errors|records|face|async_face|calls|watching)\.|kvclient\.recipes\.|kvd\.local\.Lo"
+    r"kvclient\.contract\.(errors|records|face|async_face|calls|watching)\."
+    r"|kvclient\.recipes\.((async_)?(face|mapping|memoize)|namespace|lock|queue)\."
+    r"|kvd\.local\.Lo"
 )
 """What users meet: classes that are exported, and what their methods return."""
 
