@@ -28,8 +28,6 @@ WITHOUT_COMMAND = {
 }
 NOT_LOCAL = {"stop": "there is no daemon to be stopped"}
 NOT_IN_A_NAMESPACE = {"stop": "the daemon serves others, too"}
-NOT_ASYNC = {"lock"}
-"""Recipes that are for threads only."""
 
 FACES = {
     Client: {},
@@ -114,13 +112,10 @@ def test_the_faces_have_the_same_parameters(face):
 @pytest.mark.parametrize("face", FACES)
 def test_the_faces_have_the_same_recipes(face):
     """With the same parameters, and each with a docstring of its own."""
-    awaited = issubclass(face, AsyncRecipes)
     names = {name for name in vars(Recipes) if not name.startswith("_")}
-    lacking = {name for name in names if not hasattr(face, name)}
 
-    assert lacking <= (NOT_ASYNC if awaited else set())
-    assert names >= {name for name in vars(AsyncRecipes) if not name.startswith("_")}
-    for name in names - lacking:
+    assert names == {name for name in vars(AsyncRecipes) if not name.startswith("_")}
+    for name in names:
         assert parameters(Recipes, name) == parameters(face, name), name
         assert inspect.getdoc(getattr(face, name))
 

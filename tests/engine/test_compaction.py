@@ -79,7 +79,7 @@ def test_commits_while_the_index_is_moved(store):
     in_place = False
     steps = 0
     for job in store.store.compact():
-        if not in_place and store.engine._move.added == set():
+        if not in_place and not store.engine._move._added:
             many = {f"added{number}": number for number in range(1000)}
             store.batch(many)
             expected |= many

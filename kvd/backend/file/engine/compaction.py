@@ -29,6 +29,8 @@ _STEP_ENTRIES, _STEP_BYTES = 32, 128 * 1024
 # Synced this often, so that the disk is not handed the whole file at once in front of somebody's commit.
 _SYNC_BYTES = 1 << 20
 _NOT_COPIED = 0
+_PARTS = 256
+"""Of what grows by as many keys as there are, so that no part of it is large."""
 
 
 class Move:
@@ -52,12 +54,15 @@ class Move:
         self._synced = 0
         self.revision = revision
         """Of the store at the start."""
-        self.added: set[str] = set()
-        """Keys that commits have put since the start."""
-        self._superseded: dict[str, bytes] | None = {}
+        self._added: list[str] = []
+        """Keys that commits have put since the start, some more than once. (A set of a million that grows is moved at
+        once, which holds everybody up for 40 ms.)
+        """
+        self._superseded: list[dict[str, bytes]] | None = [{} for _ in range(_PARTS)]
         """What commits have superseded of what was live at the start, packed; None once all of that is copied.
 
-        A million tuples would hold everybody up for a tenth of a second each time that Python looks for cycles in them.
+        Packed, as a million tuples would hold everybody up for a tenth of a second each time that Python looks for
+        cycles in them; and in parts, as one dict of so many does when it grows.
         """
         self._former_owners: dict[str, Owner] = {}
         """Those of what was superseded."""
@@ -69,13 +74,13 @@ class Move:
 
     def note(self, changes: Sequence[tuple[str, Put | Removal]]) -> None:
         """Take note of changes that are about to be applied to the index."""
-        self.added.update(key for key, change in changes if isinstance(change, Put))
+        self._added += [key for key, change in changes if isinstance(change, Put)]
         if self._superseded is None:
             return
         for key, _ in changes:
             entry = self._index.find(key)
             if entry is not None and entry.address < self._old_base + self._start:
-                self._superseded[key] = pack(entry)
+                self._superseded[hash(key) % _PARTS][key] = pack(entry)
                 if (owner := self._index.owner(key)) is not None:
                     self._former_owners[key] = owner
 
@@ -109,15 +114,14 @@ class Move:
         # Where all was replaced meanwhile, these are as many objects as the index has: given back at once they take
         # some tenths of a second.
         while superseded:
-            for _ in range(min(len(superseded), 16 * _STEP_ENTRIES)):
-                superseded.popitem()
+            superseded.pop()
             yield None
 
     def _at_start(self, key: str) -> tuple[Entry | None, Owner | None]:
         """Return what the key's entry was at the start."""
         assert self._superseded is not None
-        if key in self._superseded:
-            return unpack(self._superseded[key]), self._former_owners.get(key)
+        if (packed := self._superseded[hash(key) % _PARTS].get(key)) is not None:
+            return unpack(packed), self._former_owners.get(key)
         entry = self._index.find(key)
         if entry is None or entry.address >= self._old_base + self._start:
             return None, None
@@ -178,9 +182,9 @@ class Move:
             self._move(key, self._copied[position], dropped)
             if position % (4 * _STEP_ENTRIES) == 0:
                 yield None
-        # A copy: commits go on adding, but what they add now is in the new file already.
-        for position, key in enumerate(list(self.added)):
-            self._move(key, _NOT_COPIED, dropped)
+        # Commits go on adding, but what they add now is in the new file already.
+        for position in range(len(self._added)):
+            self._move(self._added[position], _NOT_COPIED, dropped)
             if position % (4 * _STEP_ENTRIES) == 0:
                 yield None
         while self._keys:
