@@ -14,7 +14,8 @@ from kvd.settings import Settings
 from processes import environment, kvctl
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+RECIPES = sorted((ROOT / "docs" / "recipes").glob("*.md"))
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *RECIPES])
 
 
 @pytest.fixture
@@ -39,6 +40,23 @@ def test_python_of_the_readme_runs(autostarted):
 
     assert "" == run.stderr
     assert "{'name': 'value3'}\nKey 'key1' does not exist, or has expired.\n" == run.stdout
+
+
+@pytest.mark.parametrize("page", RECIPES, ids=lambda page: page.name)
+def test_recipe_runs(page, autostarted):
+    """The Python blocks of a recipe's page, one after the other, print what its text blocks show."""
+    blocks = re.findall(r"^```(python|text)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    run = subprocess.run(
+        [sys.executable, "-u", "-c", "".join(block for kind, block in blocks if kind == "python")],
+        env=environment(autostarted),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert "" == run.stderr
+    assert "".join(block for kind, block in blocks if kind == "text") == run.stdout
 
 
 def test_examples_of_the_wire_are_answered_so(daemon):
