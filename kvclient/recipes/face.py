@@ -28,7 +28,8 @@ class Recipes(Face):
 
         `with` waits `wait` seconds for it and then raises `LockHeldError`; None: as long as it takes; 0: not at all.
         First come, first served. Up to `shared` may hold it at a time. With `reentrant` the thread that holds it gets
-        it again. What is promised and what is not: see `kvclient.recipes.lock`.
+        it again. What is promised and what is not: see `kvclient.recipes.lock`. Raises `InvalidKeyError` for what can
+        be no name, `ValueError` for a number that cannot be.
 
         >>> with store.lock("nightly", wait=60) as lock:
         ...     print(lock.revision)
@@ -39,11 +40,11 @@ class Recipes(Face):
         return Lock(self, name, shared, wait=wait, reentrant=reentrant)
 
     def semaphore(self, name: str, n: int, *, wait: float | None = None) -> "Lock":
-        """Return a semaphore, which up to `n` hold at a time: `lock(name, shared=n)`.
+        """Return a semaphore, which up to `n` hold at a time: `lock(name, shared=n)`. Waits and raises as `lock`.
 
-        >>> with store.semaphore("gpu", 2):
-        ...     print("training")
-        training
+        >>> with store.semaphore("gpu", 2), store.semaphore("gpu", 2) as second:
+        ...     print(second.locked())
+        True
         """
         return self.lock(name, wait=wait, shared=n)
 
@@ -51,13 +52,14 @@ class Recipes(Face):
         """Return the queue of jobs called `name`, for workers in any process.
 
         A job has one worker at a time; the job of one that dies is free again at once, in its place. After
-        `max_deaths` attempts (None: no limit) it is a dead letter. See `kvclient.recipes.queue`.
+        `max_deaths` attempts (None: no limit) it is a dead letter. See `kvclient.recipes.queue`. Raises
+        `InvalidKeyError` for what can be no name, `ValueError` for a number that cannot be.
 
         >>> jobs = store.queue("thumbnails")
-        >>> id = jobs.put({"image": "cat.png"})
+        >>> job_id = jobs.put({"image": "cat.png"})
         >>> with jobs.job() as job:
-        ...     print(job.value["image"])
-        cat.png
+        ...     print("shrinking", job.value["image"])
+        shrinking cat.png
         """
         from kvclient.recipes.queue import Queue
 

@@ -31,9 +31,12 @@ class Queue:
     `max_deaths` attempts that did not end in `done` it is set aside as a dead letter.
 
     >>> jobs = store.queue("thumbnails")
-    >>> jobs.put({"image": "cat.png"})
+    >>> job_id = jobs.put({"image": "cat.png"})
     >>> with jobs.job() as job:
-    ...     shrink(job.value["image"])
+    ...     print("shrinking", job.value["image"], len(jobs))
+    shrinking cat.png 1
+    >>> len(jobs)
+    0
     """
 
     def __init__(self, store: Face, name: str, *, max_deaths: int | None = 3) -> None:
@@ -137,8 +140,10 @@ class AsyncQueue:
     """`Queue` for asyncio: the same queue, with methods to be awaited.
 
     >>> jobs = store.queue("thumbnails")
+    >>> job_id = await jobs.put({"image": "cat.png"})
     >>> async with jobs.job() as job:
-    ...     await shrink(job.value["image"])
+    ...     print("shrinking", job.value["image"])
+    shrinking cat.png
     """
 
     def __init__(self, store: AsyncFace, name: str, *, max_deaths: int | None = 3) -> None:

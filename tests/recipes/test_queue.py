@@ -163,6 +163,24 @@ class TestOneAfterTheOther:
         queue.give_back(taken[500])
         assert [500, 1051] == values(queue, 2)
 
+    def test_a_worker_that_comes_while_somebody_looks(self, store, queue, worker, monkeypatch):
+        """What it takes on a page that is looked at later is its own, though it was not there on the first page."""
+        queue.put_many(range(40))
+        for _ in range(30):
+            queue.get(wait=0)
+        ask, workers = store._call, []
+
+        def come(call):
+            if b'"op":"list"' in call.request and b'"after"' in call.request and not workers:
+                workers.append(worker())
+            return ask(call)
+
+        monkeypatch.setattr(store, "_call", come)
+        mine = store.queue(queue.name).get(wait=0)
+
+        assert ["30 0"] == workers[0][1]
+        assert 31 == mine.value
+
     @pytest.mark.parametrize("name", ["", "a#b", 1, "a\n"])
     def test_name_that_cannot_be(self, store, name):
         """InvalidKeyError."""
@@ -264,14 +282,19 @@ class TestDelay:
         assert ["soon"] == found
         assert ["next"] == values(queue, 1)
 
-    def test_its_place_is_that_of_its_priority_and_its_time(self, queue, store, key):
+    def test_its_place_is_that_of_its_priority_and_its_time(self, queue, monkeypatch):
         """As if it had been put when it fell due."""
-        queue.put("b", delay=0.02)
-        queue.put("first", delay=0.02, priority=1)
-        queue.put("a")
-        due = store.queue(key)
-        wait_until(lambda: store.count(f"queue:{key}#later:") == 0 or look(due))
-        queue.put("c")
+        monkeypatch.setattr(layout, "_last", 0)
+        began = layout.time.time_ns() - 60 * 10**9
+
+        def put(value, at, **how):
+            monkeypatch.setattr(layout.time, "time_ns", lambda: began + at * 10**9)
+            queue.put(value, **how)
+
+        put("b", 0, delay=10)
+        put("first", 1, delay=10, priority=1)
+        put("a", 5)
+        put("c", 15)
 
         assert ["first", "a", "b", "c"] == values(queue, 4)
 
@@ -282,13 +305,8 @@ class TestDelay:
         assert list(range(150)) == [queue.get(wait=30).value for _ in range(150)]
 
 
-def look(queue):
-    """Have a queue look which delayed jobs are due, by taking a job and giving it back."""
-    queue.give_back(queue.get(wait=0))
-
-
 class TestDeaths:
-    def test_what_a_dead_worker_had_comes_back_at_once(self, queue, worker):
+    def test_what_a_dead_worker_had_comes_back_at_once(self, store, queue, worker):
         """All of it, in its place, and one who waits gets it."""
         queue.put_many(["a", "b", "c"])
         process, told = worker(jobs=2)
@@ -297,6 +315,7 @@ class TestDeaths:
         found = []
         thread = threading.Thread(target=lambda: found.extend([queue.get(wait=30), queue.get(wait=30)]))
         thread.start()
+        wait_until(lambda: store.stats()["watchers"])
         process.kill()
         thread.join(30)
 
