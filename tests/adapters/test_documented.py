@@ -47,7 +47,7 @@ def test_examples_run(block, directory):
         ran(["-c", program(block)], directory)
     finally:
         for socket in (directory / "run" / "kvd").glob("*.sock"):
-            kvctl("--store", socket.stem, "stop", directory=directory)
+            assert 0 == kvctl("stop", "--store", socket.stem, directory=directory).returncode
 
 
 def test_example_of_the_plugin_runs(directory):
