@@ -5,6 +5,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import termios
@@ -38,6 +39,10 @@ class Terminal:
 
     def type(self, text):
         os.write(self._ours, text.encode())
+
+    def interrupt(self):
+        """Do what Ctrl-C does on the terminal that a process belongs to."""
+        self.process.send_signal(signal.SIGINT)
 
     def wait_for(self, text, seconds=30):
         """Return when it has printed `text`."""

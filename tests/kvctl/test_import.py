@@ -157,7 +157,7 @@ class TestMoreThanABatch:
         """In several."""
         done = run(lines(*numbered(1001)))
 
-        assert (0, "imported 1001 keys from standard input\n") == (done.returncode, done.stderr)
+        assert (0, "imported 1,001 keys from standard input\n") == (done.returncode, done.stderr)
         assert 1001 == store.count()
 
     def test_says_how_many_were_written_before_a_bad_line(self, run, store):
@@ -195,7 +195,7 @@ def test_dry_run_writes_nothing_and_says_the_same(run, store, count):
     assert {"written": count - 1, "skipped": 1, "expired": 0, "ephemeral": 0, "dry_run": True} == json.loads(
         skip.stdout
     )
-    assert f"would import {count} keys from standard input\n" == replace.stderr
+    assert f"would import {count:,} keys from standard input\n" == replace.stderr
     assert [("key007", "mine")] == [(entry.key, entry.value) for entry in store.entries()]
 
 
@@ -271,7 +271,7 @@ def test_ctrl_c_says_what_was_written(open_terminal, shared_store, key, director
     path.write_text("".join(f'{{"key": "{key}:{number}", "value": {number}}}\n' for number in range(300_000)))
     terminal = open_terminal("import", str(path), stdin=True, columns=200)
     terminal.wait_for("keys, ")
-    terminal.type("\x03")
+    terminal.interrupt()
     printed = terminal.end(130)
 
     (said,) = re.findall(r"Interrupted: ([\d,]+) keys written so far\. With --on-conflict skip", printed)
