@@ -65,7 +65,7 @@ class TestValues:
         """From 0 on, where there is nothing."""
         assert (5, 3) == (cache.inc("n", 5), cache.dec("n", 2))
         cache.set("a", "text")
-        with pytest.raises(InvalidValueError, match="no number"):
+        with pytest.raises(InvalidValueError, match="not a number"):
             cache.inc("a")
 
     def test_nobodys_addition_is_lost(self, cache):
