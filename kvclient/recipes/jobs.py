@@ -25,6 +25,7 @@ from kvclient.contract.rules import check_key
 
 LEAST_PRIORITY, MOST_PRIORITY = -32768, 32767
 _NANOSECONDS = 1_000_000_000
+_PRIORITY_DIGITS, _TAIL_DIGITS = 4, 4
 
 
 class Job(NamedTuple):
@@ -91,18 +92,16 @@ class Seen:
         self.free: list[Candidate] = []
         """In the order of service."""
 
-    def place_of_mine(self, worker: str) -> int:
-        """Return the place of the first free job that falls to `worker` if all share them out, among those of the
-        highest priority there is; 0 if there is none.
-        """
+    def share_of(self, worker: str) -> list[Candidate]:
+        """Return the free jobs of the highest priority there is that fall to `worker` if all workers share them out."""
         workers = sorted(self.workers | {worker})
         mine = workers.index(worker)
-        for place, candidate in enumerate(self.free):
-            if candidate.id[:4] != self.free[0].id[:4]:
-                break
-            if int(candidate.id[12:20], 16) % len(workers) == mine:
-                return place
-        return 0
+        return [each for each in self.first() if int(each.id[-_TAIL_DIGITS:], 16) % len(workers) == mine]
+
+    def first(self) -> list[Candidate]:
+        """Return the free jobs of the highest priority there is."""
+        priority = self.free[0].id[:_PRIORITY_DIGITS] if self.free else ""
+        return [each for each in self.free if each.id.startswith(priority)]
 
 
 class Keys:
@@ -218,10 +217,13 @@ def new_ids(count: int, priority: int, delay: float) -> list[str]:
         with _numbering:
             first = max(time.time_ns(), _last + 1)
             _last = first + count - 1
-    tail = os.urandom(4).hex()
-    return [f"{MOST_PRIORITY - priority:04x}{first + place:016x}{tail}" for place in range(count)]
+    tails = os.urandom(4 * count)
+    return [
+        f"{MOST_PRIORITY - priority:04x}{first + place:016x}{tails[4 * place : 4 * place + 4].hex()}"
+        for place in range(count)
+    ]
 
 
 def due_digits(job: str) -> str:
     """Return the part of an id that says when the job is due."""
-    return job[4:20]
+    return job[_PRIORITY_DIGITS : _PRIORITY_DIGITS + 16]

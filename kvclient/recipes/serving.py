@@ -9,9 +9,10 @@ Who finds nothing to take watches the queue, and looks again when it was told of
 when a delayed one is due.
 """
 
+import random
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from queue import Empty as _Empty
 from typing import Any
@@ -50,10 +51,12 @@ from kvclient.recipes.waiting import Deadline, Wait, check_wait
 _CONFLICTS = KeyExistsError, KeyNotFoundError, RevisionMismatchError
 _LOOK_AHEAD, _LOOK_AHEAD_CROWDED = 4, 16
 """Free jobs that are looked at, so that there is another one when somebody else was faster."""
-_CROWDED_TAKES = 8
-"""So many times after a conflict a worker prefers jobs of its own. Each conflict costs a request that waits for the
-disk: without this, four workers that do nothing but take jobs have one for every second job.
+_CROWDED_TAKES = 16
+"""So many times after a conflict a worker prefers jobs that fall to it. Each conflict costs a request that waits for
+the disk: without this, four workers that do nothing but take jobs have one for every second job.
 """
+_KEPT_SECONDS = 0.01
+"""For so long a crowded worker takes jobs that it has seen before it looks again."""
 _MOST_ENTRIES = 1000
 _DUE_AT_ONCE = 64
 _NEVER = float("inf")
@@ -82,7 +85,9 @@ class Serving:
         self._ahead = 0
         """Keys ahead of the first job that was free, when it was looked last."""
         self._crowded = 0
-        """Above 0 where others take jobs at the same moment: then each worker prefers jobs of its own."""
+        """Above 0 where others take jobs at the same moment: then each worker prefers jobs that fall to it."""
+        self._kept: list[Candidate] = []
+        self._kept_until = 0.0
         self._delays_seen = 0
         self._next_due = _NEVER
         self._doubts = _doubts.setdefault(store, {}).setdefault(name, [])
@@ -142,17 +147,27 @@ class Serving:
     def _take(self) -> Steps[Job | None]:
         """Take the first job that is free, if there is one."""
         while True:
-            seen = yield from self._look()
-            free = seen.free
-            if not free:
+            mine = yield from self._see()
+            if not mine:
                 return None
-            while free:
-                candidate = free.pop(seen.place_of_mine(this_worker()) if self._crowded else 0)
+            for candidate in _taken_off(mine):
                 job = yield from self._claim(candidate)
                 if job is not None:
                     self._crowded = max(0, self._crowded - 1)
                     return job
                 self._crowded = _CROWDED_TAKES
+
+    def _see(self) -> Steps[list[Candidate]]:
+        """Come to jobs that this worker may take, in the order in which it should try; to none if none is free."""
+        if self._crowded and self._kept and time.monotonic() < self._kept_until:
+            return self._kept
+        seen = yield from self._look()
+        if not self._crowded:
+            return seen.free
+        self._kept = seen.share_of(this_worker())
+        self._kept_until = time.monotonic() + _KEPT_SECONDS
+        others = seen.first()
+        return self._kept or random.sample(others, len(others))
 
     def _look(self) -> Steps[Seen]:
         """Come to what is there: the first jobs that are free, in their order, if there are any."""
@@ -325,6 +340,16 @@ class Serving:
             yield from ask(calls.batch([{"op": "delete", "key": key, "if_revision": dead.revision}, *moves]))
         except (KeyExistsError, RevisionMismatchError):
             raise KeyNotFoundError(f"Job {dead.id} is no dead letter of queue {self.name!r} any more.", [key]) from None
+
+
+def _taken_off(candidates: list[Candidate]) -> Iterator[Candidate]:
+    """Yield the first one of a list, which then has it no more: threads may share it."""
+    while True:
+        try:
+            candidate = candidates.pop(0)
+        except IndexError:
+            return
+        yield candidate
 
 
 def _entries(prefix: str) -> Steps[list[Entry]]:
