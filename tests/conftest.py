@@ -38,6 +38,7 @@ def pytest_configure(config):
     settings.load_profile("kvd")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
     """Where tests run side by side (`-n 2 --dist loadgroup`), keep those of a file together, and those of systemd."""
     if config.pluginmanager.hasplugin("xdist"):
