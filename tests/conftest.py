@@ -38,15 +38,6 @@ def pytest_configure(config):
     settings.load_profile("kvd")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config, items):
-    """Where tests run side by side (`-n 2 --dist loadgroup`), keep those of a file together, and those of systemd."""
-    if config.pluginmanager.hasplugin("xdist"):
-        for item in items:
-            place = item.path.parent if item.path.parent.name == "systemd" else item.path
-            item.add_marker(pytest.mark.xdist_group(str(place)))
-
-
 def pytest_make_parametrize_id(val):
     """Cut a test's name, which pytest puts into the environment: with one of 128 KiB no process can be started."""
     return ascii(val[:40]) if isinstance(val, str | bytes) and len(val) > 1000 else None

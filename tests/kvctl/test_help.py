@@ -31,13 +31,15 @@ def example(name):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Where examples are run: kvctl is on the path, there is a script to be run, and the daemon ends with the tests."""
+    """Where examples are run: kvctl is on the path, files are there that they read, and the daemon ends with the tests."""
     home = tmp_path_factory.mktemp("home")
     (home / "bin").mkdir()
     (home / "bin" / "kvctl").write_text(f"#!/bin/sh\nexec '{KVCTL[0]}' -c '{KVCTL[2]}' \"$@\"\n")
     (home / "backup.sh").write_text("#!/bin/sh\n")
     for script in (home / "bin" / "kvctl", home / "backup.sh"):
         script.chmod(0o755)
+    for command in (("create", "key1", "1"), ("export", "keys.jsonl"), ("backup", "data_store.backup.json")):
+        subprocess.run([*KVCTL, *command], cwd=home, env=environment(home), check=True, capture_output=True)
     yield home
     kvctl("stop", directory=home)
 

@@ -107,8 +107,8 @@ def test_a_dict_key_that_is_no_string_is_refused_wherever_it_is(around, name, be
         ([1, {"b": OrderedDict({True: 1})}], 'the part at [1]["b"] has the key True (bool)'),
         ({"a": {1, 2}}, 'the part at ["a"] is of type set; store sorted(value) or list(value)'),
         ([float("nan")], "the part at [0] is nan, and JSON has no such number"),
-        ({"a": "\ud800"}, "lone surrogate ('\\ud800'); the part at [\"a\"] does"),
-        ({"\ud800": 1}, "lone surrogate; a name in it does: '\\ud800'"),
+        ({"a": "\ud800"}, "the part at [\"a\"] holds a lone surrogate ('\\ud800')"),
+        ({"\ud800": 1}, "it has a name with a lone surrogate: '\\ud800'"),
     ],
 )
 def test_the_refusal_names_the_place(value, said):
