@@ -31,7 +31,7 @@ def example(name):
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """Where examples are run: kvctl is on the path, files are there that they read, and the daemon ends with the tests."""
+    """Where examples are run: with kvctl on the path and files that they read. The daemon ends with the tests."""
     home = tmp_path_factory.mktemp("home")
     (home / "bin").mkdir()
     (home / "bin" / "kvctl").write_text(f"#!/bin/sh\nexec '{KVCTL[0]}' -c '{KVCTL[2]}' \"$@\"\n")
