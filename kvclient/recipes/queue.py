@@ -81,6 +81,15 @@ class Queue:
         """
         run(self._store._call, self._serving.done(job))  # noqa: SLF001
 
+    def next(self, job: Job, wait: Wait = None) -> Job:
+        """Remove a job that was taken, and take the next one, as `done` and `get` do: but in one commit, if there is a
+        next one by then, which takes about half the time.
+
+        Raises as these do. With `queue.Empty` the job is done all the same; with another error it may be, and then
+        `done` says that it is not held any more.
+        """
+        return run(self._store._call, self._serving.next(job, wait))  # noqa: SLF001
+
     def give_back(self, job: Job, *, counts: bool = False, error: str | None = None) -> None:
         """Let others have a job that was taken, in its old place. What `counts` is one of its deaths, and if it was the
         last, `error` is kept with the dead letter. Raises as `done`.
@@ -171,6 +180,10 @@ class AsyncQueue:
     async def done(self, job: Job) -> None:
         """Remove a job that was taken; see `Queue.done`."""
         await run_async(self._store._call, self._serving.done(job))  # noqa: SLF001
+
+    async def next(self, job: Job, wait: Wait = None) -> Job:
+        """Remove a job that was taken, and take the next one; see `Queue.next`."""
+        return await run_async(self._store._call, self._serving.next(job, wait))  # noqa: SLF001
 
     async def give_back(self, job: Job, *, counts: bool = False, error: str | None = None) -> None:
         """Let others have a job that was taken; see `Queue.give_back`."""

@@ -144,14 +144,24 @@ class Serving:
             if brings_work:
                 return
 
-    def _take(self) -> Steps[Job | None]:
-        """Take the first job that is free, if there is one."""
+    def next(self, done: Job, wait: Wait) -> Steps[Job]:
+        """Remove a job that this process has, and take the next one; in one commit if there is one."""
+        check_wait(wait)
+        yield from self._settle()
+        job = yield from self._take(done)
+        if job is not None:
+            return job
+        yield from self.done(done)
+        return (yield from self.get(wait))
+
+    def _take(self, done: Job | None = None) -> Steps[Job | None]:
+        """Take the first job that is free, if there is one, and then remove the one that is done."""
         while True:
             mine = yield from self._see()
             if not mine:
                 return None
             for candidate in _taken_off(mine):
-                job = yield from self._claim(candidate)
+                job = yield from self._claim(candidate, done)
                 if job is not None:
                     self._crowded = max(0, self._crowded - 1)
                     return job
@@ -202,7 +212,7 @@ class Serving:
         with suppress(KeyExistsError):  # another thread's doing
             yield from ask(calls.create(self._keys.worker + this_worker(), {"since": time.time()}, ephemeral=True))
 
-    def _claim(self, candidate: Candidate) -> Steps[Job | None]:
+    def _claim(self, candidate: Candidate, done: Job | None) -> Steps[Job | None]:
         """Take a job, or come to None if somebody else was faster."""
         value, taken, _, _ = candidate.record
         last = self.max_deaths is not None and taken + 1 >= self.max_deaths
@@ -210,14 +220,19 @@ class Serving:
         counted = Record(value, taken + 1, take).json()
         key, was = self._keys.job + candidate.id, candidate.revision
         try:
-            if last:
-                # There it is a dead letter if this worker dies: nobody has to move it first.
-                away = {"op": "delete", "key": key, "if_revision": was}
-                results = yield from ask(calls.batch([away, _create(self._keys.of(job), counted)]))
+            if last or done is not None:
+                moves = [] if done is None else [_delete(self._keys.of(done), done.revision)]
+                if last:  # there it is a dead letter if this worker dies: nobody has to move it first
+                    moves += [_delete(key, was), _create(self._keys.of(job), counted)]
+                else:
+                    moves += [{"op": "update", "key": key, "value": counted, "if_revision": was}]
+                results = yield from ask(calls.batch(moves))
                 revision = results[-1]["revision"]
             else:
                 revision = yield from ask(calls.update(key, counted, if_revision=was))
-        except _CONFLICTS:
+        except _CONFLICTS as error:
+            if done is not None and error.index == 0:
+                raise self._not_held(done) from None
             return None
         except GeneratorExit:
             raise
@@ -267,8 +282,8 @@ class Serving:
         else:
             record = Record(job.value, job.deaths)
         if job.last and not counts:
-            away = {"op": "delete", "key": key, "if_revision": job.revision}
-            yield from self._end(job, calls.batch([away, _create(self._keys.job + job.id, record.json())]))
+            back = _create(self._keys.job + job.id, record.json())
+            yield from self._end(job, calls.batch([_delete(key, job.revision), back]))
         else:
             yield from self._end(job, calls.update(key, record.json(), if_revision=job.revision))
 
@@ -276,11 +291,14 @@ class Serving:
         try:
             yield from ask(change)
         except RevisionMismatchError:
-            raise KeyNotFoundError(
-                f"Job {job.id} of queue {self.name!r} is not held any more: it was done or given back already, or "
-                "somebody deleted or changed its key.",
-                [self._keys.of(job)],
-            ) from None
+            raise self._not_held(job) from None
+
+    def _not_held(self, job: Job) -> KeyNotFoundError:
+        return KeyNotFoundError(
+            f"Job {job.id} of queue {self.name!r} is not held any more: it was done or given back already, or "
+            "somebody deleted or changed its key.",
+            [self._keys.of(job)],
+        )
 
     def _settle(self) -> Steps[None]:
         """Give back what this process may have without knowing."""
@@ -337,7 +355,7 @@ class Serving:
     def _remove(self, dead: Dead, moves: list[dict[str, Any]]) -> Steps[None]:
         key = self._keys.dead + dead.id
         try:
-            yield from ask(calls.batch([{"op": "delete", "key": key, "if_revision": dead.revision}, *moves]))
+            yield from ask(calls.batch([_delete(key, dead.revision), *moves]))
         except (KeyExistsError, RevisionMismatchError):
             raise KeyNotFoundError(f"Job {dead.id} is no dead letter of queue {self.name!r} any more.", [key]) from None
 
@@ -358,6 +376,10 @@ def _entries(prefix: str) -> Steps[list[Entry]]:
     while listing.more:
         found += listing.take((yield from ask(listing.call())))
     return found
+
+
+def _delete(key: str, revision: int) -> dict[str, Any]:
+    return {"op": "delete", "key": key, "if_revision": revision}
 
 
 def _create(key: str, value: Any) -> dict[str, Any]:

@@ -1,10 +1,11 @@
 """How many durable jobs a second go through a queue, from producer to consumer processes; beside a Redis list.
 
-    python tests/benchmarks/job_queue.py [--producers 4] [--consumers 4] [--jobs 8000] [--rounds 5]
+    python tests/benchmarks/job_queue.py [--producers 4] [--consumers 4] [--jobs 8000] [--rounds 5] [--next]
 
 Each job is put, taken and done by a call of its own, and each of these is on the disk when it returns. With Redis that
 is RPUSH, BLMOVE to a list of the consumer's own, and LREM, with appendfsync always; what a dead consumer had stays in
-its list there. The rounds of the two alternate; printed are the medians and their ratio. Without redis-server, or its
+its list there. With --next, to be done and to take the next one is one call: Queue.next, and a transaction of LREM and
+LMOVE. The rounds of the two alternate; printed are the medians and their ratio. Without redis-server, or its
 Python client, kvd is measured alone.
 """
 
@@ -30,27 +31,33 @@ from processes import Daemon, wait_until
 VALUE = {"image": "cat.png", "size": [1200, 800], "note": "x" * 20}
 
 
-def kvd_producer(endpoint: str, jobs: int, start: Any) -> None:
+def kvd_producer(endpoint: str, jobs: int, start: Any, _: bool) -> None:
     """Put so many jobs."""
     with Client(endpoint, timeout=60) as store:
         queue = store.queue("jobs")
         len(queue)
         start.wait()
-        for _ in range(jobs):
+        for _number in range(jobs):
             queue.put(VALUE)
 
 
-def kvd_consumer(endpoint: str, jobs: int, start: Any) -> None:
+def kvd_consumer(endpoint: str, jobs: int, start: Any, together: bool) -> None:
     """Take so many jobs, and say that they are done."""
     with Client(endpoint, timeout=60) as store:
         queue = store.queue("jobs")
         len(queue)
         start.wait()
+        if together:
+            job = queue.get(30)
+            for _ in range(jobs - 1):
+                job = queue.next(job, 30)
+            queue.done(job)
+            return
         for _ in range(jobs):
             queue.done(queue.get(30))
 
 
-def redis_producer(socket: str, jobs: int, start: Any) -> None:
+def redis_producer(socket: str, jobs: int, start: Any, _: bool) -> None:
     """Put so many jobs."""
     import json
 
@@ -59,11 +66,11 @@ def redis_producer(socket: str, jobs: int, start: Any) -> None:
     client = redis.Redis(unix_socket_path=socket)
     client.ping()
     start.wait()
-    for _ in range(jobs):
+    for _number in range(jobs):
         client.rpush("jobs", json.dumps(VALUE))
 
 
-def redis_consumer(socket: str, jobs: int, start: Any) -> None:
+def redis_consumer(socket: str, jobs: int, start: Any, together: bool) -> None:
     """Take so many jobs, and say that they are done."""
     import json
 
@@ -73,10 +80,22 @@ def redis_consumer(socket: str, jobs: int, start: Any) -> None:
     client.ping()
     mine = f"taken:{os.getpid()}"
     start.wait()
+    done = None
     for _ in range(jobs):
-        job = client.blmove("jobs", mine, 30, "LEFT", "RIGHT")
+        if together and done is not None:
+            pipeline = client.pipeline(transaction=True)
+            pipeline.lrem(mine, 1, done)
+            pipeline.lmove("jobs", mine, "LEFT", "RIGHT")
+            _, job = pipeline.execute()
+        else:
+            job = None
+        job = job or client.blmove("jobs", mine, 30, "LEFT", "RIGHT")
         json.loads(job)
-        client.lrem(mine, 1, job)
+        done = job
+        if not together:
+            client.lrem(mine, 1, done)
+    if together:
+        client.lrem(mine, 1, done)
 
 
 def rate(
@@ -86,7 +105,7 @@ def rate(
     context = multiprocessing.get_context("spawn")
     start = context.Barrier(options.producers + options.consumers + 1)
     processes = [
-        context.Process(target=role, args=(address, options.jobs // number, start))
+        context.Process(target=role, args=(address, options.jobs // number, start, options.next))
         for role, number in ((producer, options.producers), (consumer, options.consumers))
         for _ in range(number)
     ]
@@ -137,6 +156,7 @@ def main() -> None:
     parser.add_argument("--consumers", type=int, default=4)
     parser.add_argument("--jobs", type=int, default=8000, help="in each round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--next", action="store_true", help="done and the next one in one call")
     parser.add_argument("--directory", type=Path, default=None)
     options = parser.parse_args()
     peers = {"kvd": kvd_round}

@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import broken_recipes
 from coordination import Hold
 
-from kvclient import AsyncClient, Client, DaemonUnavailableError
+from kvclient import AsyncClient, Client, DaemonUnavailableError, KeyNotFoundError
 from processes import Daemon, wait_until
 
 T = TypeVar("T")
@@ -121,16 +121,33 @@ def puts(store: Client, kind: str, log: Log, until: Path) -> None:
 def takes(store: Client, kind: str, log: Log, until: Path) -> None:
     """Take jobs and say that they are done."""
     jobs = queues(store, kind)
+    before = None
     while not until.exists():
         try:
-            job = patiently(lambda: jobs.get(wait=0.5))
+            job = jobs.next(before, wait=0.5) if before is not None else jobs.get(wait=0.5)
         except queue.Empty:
+            job = None
+        except DaemonUnavailableError:
+            if before is not None:  # it was done before that, or is not
+                with suppress(KeyNotFoundError):
+                    patiently(lambda before=before: jobs.done(before))
+            job = None
+        if before is not None:
+            log.write("done", before.value, before.revision)
+            before = None
+        if job is None:
             continue
         log.write("has", job.value, job.revision)
         work()
         log.write("lets go", job.value, job.revision)
+        if kind == "real" and random.random() < 0.5:
+            before = job
+            continue
         patiently(lambda job=job: jobs.done(job))
         log.write("done", job.value, job.revision)
+    if before is not None:
+        patiently(lambda: jobs.done(before))
+        log.write("done", before.value, before.revision)
 
 
 def main() -> None:

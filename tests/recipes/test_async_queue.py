@@ -36,8 +36,7 @@ def test_it_is_the_queue_that_threads_have(shared_daemon, store, key):
         assert (job_id, "a") == other.get(wait=0)[:2]
         job = await queue.get(wait=0)
         assert ("b", 4) == (job.value, await queue.size())
-        await queue.done(job)
-        await queue.give_back(await queue.get())
+        await queue.give_back(await queue.next(job))
         assert "c" == other.get(wait=0).value
         with pytest.raises(standard.Empty):
             await queue.get(wait=0.01)

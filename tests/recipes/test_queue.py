@@ -138,6 +138,40 @@ class TestOneAfterTheOther:
             queue.done(job)
         queue.done(again)
 
+    def test_next_is_done_and_get(self, store, queue):
+        """In one commit, if there is a next one."""
+        queue.put_many(["a", "b", "c"])
+        a = queue.get()
+        commits = store.stats()["commits"]
+        b = queue.next(a)
+        assert ("b", 2, commits + 1) == (b.value, len(queue), store.stats()["commits"])
+        queue.put("first", priority=1)
+        c = queue.next(queue.next(b))
+        assert ("c", 1) == (c.value, len(queue))
+        with pytest.raises(standard.Empty):
+            queue.next(c, wait=0)
+        assert 0 == len(queue)
+
+    def test_next_of_a_job_that_is_not_held(self, store, queue, key):
+        """Says so, and takes none."""
+        queue.put_many(["a", "b"])
+        job = queue.get()
+        queue.done(job)
+        with pytest.raises(KeyNotFoundError, match="not held any more"):
+            queue.next(job)
+        assert ["b"] == values(store.queue(key), 1)
+        with pytest.raises(KeyNotFoundError, match="not held any more"):
+            queue.next(job)
+
+    def test_next_may_be_a_last_attempt(self, store, key):
+        """Also of one that is on its last attempt itself."""
+        queue = store.queue(key, max_deaths=1)
+        queue.put_many(["a", "b"])
+        job = queue.next(queue.get())
+        assert ("b", True, 1) == (job.value, job.last, len(queue))
+        queue.done(job)
+        assert (0, []) == (len(queue), queue.dead())
+
     def test_queues_of_other_names_are_others(self, store, key):
         """Also those whose names begin with this one's."""
         for name in (key, f"{key}:", f"{key}:job"):
@@ -236,7 +270,8 @@ class TestOrder:
 
         assert ["a", "b", "c"] == values(queue, 3)
 
-    def test_workers_that_take_jobs_at_the_same_moment(self, store, other, key):
+    @pytest.mark.parametrize("together", [False, True], ids=["get", "next"])
+    def test_workers_that_take_jobs_at_the_same_moment(self, store, other, key, together):
         """Where somebody was faster, one goes on to the next; all are taken, each once."""
         store.queue(key).put_many(range(200))
         taken = []
@@ -244,8 +279,10 @@ class TestOrder:
         def work(client):
             mine = client.queue(key)
             try:
+                job = mine.get(wait=0)
                 while True:
-                    taken.append(mine.get(wait=0).value)
+                    taken.append(job.value)
+                    job = mine.next(job, wait=0) if together else mine.get(wait=0)
             except standard.Empty:
                 pass
 

@@ -8,8 +8,10 @@ from pydantic import BaseModel
 from kvclient import AsyncClient, Client, Entry, Event
 from kvclient.contract.records import EventKind, Owner
 from kvclient.recipes.async_mapping import AsyncMapping
+from kvclient.recipes.lock import AsyncLock, Lock
 from kvclient.recipes.mapping import StoreMapping
 from kvclient.recipes.namespace import AsyncNamespace, Namespace
+from kvclient.recipes.queue import Dead, Job
 from kvd import LocalDataStore
 
 
@@ -153,3 +155,29 @@ async def asynchronous(store: AsyncClient) -> None:
     async for key, user in users.items():
         assert_type(key, str)
         assert_type(user, Model)
+
+
+def coordination(store: Client) -> None:
+    """Locks, semaphores and queues."""
+    with store.lock("a", wait=5, shared=2, reentrant=True) as lock:
+        assert_type(lock, Lock)
+        assert_type(lock.revision, int | None)
+    assert_type(store.semaphore("a", 2).acquire(wait=0), bool)
+    assert_type(store.lock("a").locked(), bool)
+    jobs = store.queue("a", max_deaths=None)
+    assert_type(jobs.put(1, delay=0.5, priority=3), str)
+    assert_type(jobs.put_many([1]), list[str])
+    assert_type(jobs.next(jobs.get(wait=5)), Job)
+    with jobs.job() as job:
+        assert_type(job, Job)
+    assert_type(len(jobs), int)
+    assert_type(jobs.dead(), list[Dead])
+
+
+async def coordination_awaited(store: AsyncClient) -> None:
+    """The same, where the types are others than awaited ones."""
+    async with store.lock("a") as lock:
+        assert_type(lock, AsyncLock)
+    async with store.queue("a").job() as job:
+        assert_type(job, Job)
+    assert_type(await store.queue("a").size(), int)
