@@ -23,12 +23,13 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     """Choose how many examples hypothesis tries. It reads this when a test is imported.
 
-    And have Ctrl-C end what tests start, also where a shell runs pytest in the background: it has it ignore Ctrl-C, and
-    all that it starts after it.
+    And have Ctrl-C and a hang-up end what tests start, also where pytest runs in the background or under nohup, which
+    ignores them, and all that it starts after it.
     """
     # Tests start hundreds of processes, each of which would compile all that it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     settings.register_profile(
         "kvd",
         max_examples=10_000 if config.getoption("--long") else 300,

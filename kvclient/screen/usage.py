@@ -27,16 +27,25 @@ class UsageError(typer.BadParameter):
         return self.message
 
 
-_PLAIN = [
+_PLAIN: list[tuple[re.Pattern[str], Any]] = [
     (re.compile(r"Input should be a valid number, .*"), "it is not a number."),
     (re.compile(r"Input should be a valid integer, .*"), "it is not a whole number."),
     (re.compile(r"Input should be greater than or equal to (\S+)"), r"it must be at least \1."),
     (re.compile(r"Input should be less than or equal to (\S+)"), r"it must be at most \1."),
     (re.compile(r"Input should be "), "it must be "),
+    (re.compile(r"(\S+) is not in the range (?:(\S+)<=)?x(?:<=|>=)(\S+?)\.$"), lambda found: _out_of(*found.groups())),
+    (re.compile(r"'.*' is not a valid integer(?: range)?\.$"), "it is not a whole number."),
+    (re.compile(r"'.*' is not a valid float(?: range)?\.$"), "it is not a number."),
     (re.compile(r"Value error, "), ""),
     (re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL), r"Unexpected arguments: \1"),
 ]
-"""What Typer says, and how a person would."""
+"""What Typer says, the versions that have click check numbers too, and how a person would."""
+
+
+def _out_of(number: str, least: str | None, most: str) -> str:
+    if least is None:  # click's x>=0
+        return f"it must be at least {most}."
+    return f"it must be at most {most}." if float(number) > float(most) else f"it must be at least {least}."
 
 
 def run(app: Any, name: str) -> None:
