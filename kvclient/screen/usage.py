@@ -34,8 +34,8 @@ _PLAIN: list[tuple[re.Pattern[str], Any]] = [
     (re.compile(r"Input should be less than or equal to (\S+)"), r"it must be at most \1."),
     (re.compile(r"Input should be "), "it must be "),
     (re.compile(r"(\S+) is not in the range (?:(\S+)<=)?x(?:<=|>=)(\S+?)\.$"), lambda found: _out_of(*found.groups())),
-    (re.compile(r"'.*' is not a valid integer(?: range)?\.$"), "it is not a whole number."),
-    (re.compile(r"'.*' is not a valid float(?: range)?\.$"), "it is not a number."),
+    (re.compile(r"'[^']*' is not a valid integer(?: range)?\.$"), "it is not a whole number."),
+    (re.compile(r"'[^']*' is not a valid float(?: range)?\.$"), "it is not a number."),
     (re.compile(r"Value error, "), ""),
     (re.compile(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", re.DOTALL), r"Unexpected arguments: \1"),
 ]
