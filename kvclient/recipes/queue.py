@@ -82,8 +82,8 @@ class Queue:
         run(self._store._call, self._serving.done(job))  # noqa: SLF001
 
     def next(self, job: Job, wait: Wait = None) -> Job:
-        """Remove a job that was taken, and take the next one, as `done` and `get` do: but in one commit, if there is a
-        next one by then, which takes about half the time.
+        """Remove a job that was taken, and take the next one, as `done` and `get` do: but in one commit instead
+        of two, if there is a next one by then.
 
         Raises as these do. With `queue.Empty` the job is done all the same; with another error it may be, and then
         `done` says that it is not held any more.
