@@ -55,14 +55,25 @@ class Worker:
         self._jobs.put((job, done))
 
     def _run(self) -> None:
-        while (item := self._jobs.get()) is not None:
-            job, done = item
-            error: BaseException | None = None
-            try:
-                job()
-            except BaseException as caught:  # noqa: BLE001  # the loop decides what it means
-                error = caught
-            self._wakeup.put(done, error)
+        while self._next():
+            pass
+
+    def _next(self) -> bool:
+        """Run the next job; tell whether it was not the last.
+
+        In a call of its own, so that nothing of a job, such as a commit of 16 MiB, is kept until the next one comes.
+        """
+        item = self._jobs.get()
+        if item is None:
+            return False
+        job, done = item
+        error: BaseException | None = None
+        try:
+            job()
+        except BaseException as caught:  # noqa: BLE001  # the loop decides what it means
+            error = caught
+        self._wakeup.put(done, error)
+        return True
 
     def close(self) -> None:
         """End the thread after the jobs that it has."""
