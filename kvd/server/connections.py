@@ -104,6 +104,7 @@ class Connection:
         except (RequestError, MessageTooLargeError) as error:
             self.waiting = True
             self.progress_at = 0.0
+            self._owner.had_large = True
             raise (_too_large(error, self._most_bytes) if isinstance(error, MessageTooLargeError) else error) from None
         if conversation.outgoing:
             self._send_more()
@@ -218,7 +219,7 @@ class Connections:
         self._large_bytes = 0
         self._held: deque[tuple[Connection, int]] = deque()
         """Those who wait until there is room for their large request, and its bytes."""
-        self._had_large = False
+        self.had_large = False
         """Whether there was a large request since memory was given back."""
         self._several_cores = len(os.sched_getaffinity(0)) > 1
         self._active = False
@@ -315,7 +316,7 @@ class Connections:
     def admit(self, connection: Connection, size: int) -> None:
         """Let a peer go on with a large request, now or when there is room for it."""
         connection.large = size
-        self._had_large = True
+        self.had_large = True
         if self._large_bytes and self._large_bytes + size > _MOST_LARGE_BYTES:
             self._held.append((connection, size))
             connection.held = True
@@ -372,8 +373,8 @@ class Connections:
             if connection.progress_at and not connection.held and now - connection.progress_at > _STALLED_SECONDS:
                 log.info("dropped a connection: its peer has not gone on with a request for %g s", _STALLED_SECONDS)
                 connection.close()
-        if self._had_large and not self._large_bytes:
-            self._had_large = False
+        if self.had_large and not self._large_bytes:
+            self.had_large = False
             give_back()
         if not self._listening:
             self._epoll.register(self._listener, _IN)
