@@ -49,11 +49,11 @@ from kvclient.recipes.steps import Steps, ask
 from kvclient.recipes.waiting import Deadline, Wait, check_wait
 
 _CONFLICTS = KeyExistsError, KeyNotFoundError, RevisionMismatchError
-_LOOK_AHEAD, _LOOK_AHEAD_CROWDED = 4, 16
+_LOOK_AHEAD, _LOOK_AHEAD_CROWDED = 4, 32
 """Free jobs that are looked at, so that there is another one when somebody else was faster."""
-_CROWDED_TAKES = 16
-"""So many times after a conflict a worker prefers jobs that fall to it. Each conflict costs a request that waits for
-the disk: without this, four workers that do nothing but take jobs have one for every second job.
+_CROWDED_SECONDS = 0.1
+"""For so long after a conflict a worker prefers jobs that fall to it. Each conflict costs a request that waits for the
+disk: without this, four workers that do nothing but take jobs have one for every second job.
 """
 _KEPT_SECONDS = 0.01
 """For so long a crowded worker takes jobs that it has seen before it looks again."""
@@ -84,8 +84,8 @@ class Serving:
         self._keys = Keys(name)
         self._ahead = 0
         """Keys ahead of the first job that was free, when it was looked last."""
-        self._crowded = 0
-        """Above 0 where others take jobs at the same moment: then each worker prefers jobs that fall to it."""
+        self._crowded_until = 0.0
+        """Others took jobs at the same moment: each worker prefers jobs that fall to it until then (monotonic)."""
         self._kept: list[Candidate] = []
         self._kept_until = 0.0
         self._delays_seen = 0
@@ -163,26 +163,26 @@ class Serving:
             for candidate in _taken_off(mine):
                 job = yield from self._claim(candidate, done)
                 if job is not None:
-                    self._crowded = max(0, self._crowded - 1)
                     return job
-                self._crowded = _CROWDED_TAKES
+                self._crowded_until = time.monotonic() + _CROWDED_SECONDS
 
     def _see(self) -> Steps[list[Candidate]]:
         """Come to jobs that this worker may take, in the order in which it should try; to none if none is free."""
-        if self._crowded and self._kept and time.monotonic() < self._kept_until:
+        now = time.monotonic()
+        crowded = now < self._crowded_until
+        if crowded and self._kept and now < self._kept_until:
             return self._kept
-        seen = yield from self._look()
-        if not self._crowded:
+        seen = yield from self._look(_LOOK_AHEAD_CROWDED if crowded else _LOOK_AHEAD)
+        if not crowded:
             return seen.free
         self._kept = seen.share_of(this_worker())
         self._kept_until = time.monotonic() + _KEPT_SECONDS
         others = seen.first()
         return self._kept or random.sample(others, len(others))
 
-    def _look(self) -> Steps[Seen]:
+    def _look(self, ahead: int) -> Steps[Seen]:
         """Come to what is there: the first jobs that are free, in their order, if there are any."""
         while True:
-            ahead = _LOOK_AHEAD_CROWDED if self._crowded else _LOOK_AHEAD
             seen, after, limit = Seen(), "", min(_MOST_ENTRIES, self._ahead + ahead)
             while True:
                 page = yield from ask(calls.page(self._keys.service, after, limit, values=True))
