@@ -2,12 +2,15 @@
 
 import gc
 import pickle
+import socket
 import threading
 import warnings
 
 import pytest
 
 from kvclient import Client, KeyExistsError
+from kvclient.client.connection import Connection
+from kvclient.contract import calls
 
 
 def test_threads_share_a_client(store, key):
@@ -42,6 +45,24 @@ def test_a_threads_connection_goes_with_the_thread(store, key):
         gc.collect()
 
     assert [] == [str(warning.message) for warning in caught if warning.category is ResourceWarning]
+
+
+def test_a_forgotten_connection_closes_its_socket(shared_daemon, monkeypatch):
+    """Also one that refers to itself, with a socket that is older and that the collector finds first."""
+    older = [socket.socket(socket.AF_UNIX)]
+    connection = Connection(Client(shared_daemon.endpoint)._target)
+    connection.ask(calls.ping().request, 5, changes=False)
+    connection.close()
+    with monkeypatch.context() as patch:
+        patch.setattr("kvclient.client.connection.socket.socket", lambda _family: older.pop())
+        connection.ask(calls.ping().request, 5, changes=False)
+    connection.itself = connection
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del connection
+        gc.collect()
+
+    assert [] == [str(warning.message) for warning in caught]
 
 
 def test_a_closed_client_connects_again(shared_daemon, key):

@@ -205,7 +205,7 @@ def test_a_removed_lock_file_is_put_back(daemon):
 
     assert f'"pid": {daemon.process.pid}' in before
     assert f'"pid": {daemon.process.pid}' in lock.read_text()
-    assert f"somebody removed {lock}" in daemon.log.read_text()
+    wait_until(lambda: f"somebody removed {lock}" in daemon.log.read_text())
     assert 0 == daemon.stop()
     assert not lock.exists()
 
