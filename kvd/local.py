@@ -252,7 +252,7 @@ class LocalDataStore(Recipes):
         while committer.waiting:
             with self._state:
                 group = committer.begin()
-            if committer.deciding:
+            if committer.deciding is not None:
                 continue
             if group is not None:
                 try:

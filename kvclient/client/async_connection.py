@@ -6,7 +6,7 @@ import time
 
 from kvclient.client.attempts import FIRST_RETRY_SECONDS, Exchange, attempts
 from kvclient.client.channel import Channel
-from kvclient.client.line import CONNECT_SECONDS, Line, LineLost, UnreachableError
+from kvclient.client.line import CONNECT_SECONDS, Line, LineLost, Socket, UnreachableError
 from kvclient.contract.endpoint import Target, tcp_address
 from kvclient.contract.ownership import check_peer
 
@@ -114,7 +114,7 @@ class AsyncConnection(Line):
 def _connect(path: str) -> socket.socket:
     # Not the loop's sock_connect: a Unix socket connects at once or, while too many others do, not at all. To wait for
     # it to become writable, as the loop does, takes the second for the first.
-    connecting = socket.socket(socket.AF_UNIX)
+    connecting = Socket(socket.AF_UNIX)
     try:
         connecting.setblocking(False)
         connecting.connect(path)
@@ -128,7 +128,7 @@ async def _connect_tcp(loop: asyncio.AbstractEventLoop, host: str, port: int, se
     """Connect to the first of the host's addresses that accepts it in so many seconds. Raises the error of the last."""
     failure = OSError()
     for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-        connecting = socket.socket(family, kind, protocol)
+        connecting = Socket(family, kind, protocol)
         try:
             connecting.setblocking(False)
             async with asyncio.timeout(seconds):

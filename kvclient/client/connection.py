@@ -4,12 +4,10 @@ import select
 import socket
 import sys
 import time
-import weakref
-from collections.abc import Callable
 from typing import Any
 
 from kvclient.client.attempts import FIRST_RETRY_SECONDS, Exchange, attempts
-from kvclient.client.line import CONNECT_SECONDS, Line, LineLost, UnreachableError, no_kvd
+from kvclient.client.line import CONNECT_SECONDS, Line, LineLost, Socket, UnreachableError, no_kvd
 from kvclient.contract.endpoint import Target, tcp_address
 from kvclient.contract.errors import RequestError
 from kvclient.contract.ownership import check_peer
@@ -22,8 +20,6 @@ class Connection(Line):
     def __init__(self, target: Target) -> None:
         super().__init__(target)
         self._socket: socket.socket | None = None
-        self._end: Callable[[], object]
-        """Closes the socket, when this is forgotten at the latest: before the socket finds itself forgotten, open."""
         self._poll: select.poll
         self._conversation: Conversation
         self.busy = False
@@ -136,11 +132,12 @@ class Connection(Line):
         self._conversation = Conversation(b"REQ", sys.maxsize)  # first, as `close` ends it with the socket
         try:
             if path is not None:
-                connected = self._hold(socket.socket(socket.AF_UNIX))
+                connected = self._socket = Socket(socket.AF_UNIX)
                 connected.settimeout(seconds)
                 connected.connect(address)
             else:
-                connected = self._hold(socket.create_connection(address, seconds))
+                connected = self._socket = Socket(fileno=socket.create_connection(address, seconds).detach())
+                connected.settimeout(seconds)
                 connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         except OSError as error:
             raise self._not_connected(error) from None
@@ -154,11 +151,9 @@ class Connection(Line):
     def close(self) -> None:
         """Disconnect. The next request connects again."""
         if self._socket is not None:
-            self._end()
+            self._socket.close()
             self._socket = None
             self._conversation.end()
 
-    def _hold(self, connected: socket.socket) -> socket.socket:
-        self._socket = connected
-        self._end = weakref.finalize(self, connected.close)
-        return connected
+    def __del__(self) -> None:
+        self.close()

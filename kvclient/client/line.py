@@ -24,6 +24,17 @@ class UnreachableError(Exception):
     """The daemon cannot be connected to, for a reason that waiting does not remove."""
 
 
+class Socket(socket.socket):
+    """A socket that closes without a warning when it is forgotten.
+
+    Whose it is closes it in `__del__`, and that may be too late: of what refers to itself the collector may find the
+    socket first.
+    """
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class Line(ABC):
     """A line has one request under way at a time, and belongs to the process that made it."""
 

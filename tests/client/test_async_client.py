@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 
 import pytest
 import zmq
@@ -18,6 +19,7 @@ import zmq.asyncio
 from kvclient import AsyncClient, DaemonUnavailableError, KeyExistsError, KeyNotFoundError, RequestTimeoutError
 from kvclient.client import async_connection
 from kvclient.client.asynchronous import MOST_CONNECTIONS
+from kvclient.client.line import Socket
 
 
 def test_the_operations(shared_daemon, key):
@@ -175,6 +177,7 @@ MANY = """
 import asyncio, resource, sys
 from kvclient import AsyncClient
 from kvclient.client.asynchronous import MOST_CONNECTIONS
+from kvclient.client.line import Socket
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
@@ -258,6 +261,27 @@ def test_a_client_that_is_dropped_closes_its_connections(shared_daemon):
         assert before == descriptors()
 
     asyncio.run(main())
+
+
+def test_a_client_that_outlives_its_loop_closes_its_connections(shared_daemon, monkeypatch):
+    """Also one that refers to itself, with a socket that is older and that the collector finds first."""
+    older = [Socket(socket.AF_UNIX)]
+    store = AsyncClient(shared_daemon.endpoint)
+    store.itself = store
+
+    async def main(store):
+        with monkeypatch.context() as patch:
+            patch.setattr("kvclient.client.async_connection.Socket", lambda _family: older.pop())
+            await store.ping()
+
+    asyncio.run(store.ping())
+    asyncio.run(main(store))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        del store
+        gc.collect()
+
+    assert [] == [str(warning.message) for warning in caught]
 
 
 def test_a_daemon_that_ends_is_noticed_by_idle_connections(daemon):

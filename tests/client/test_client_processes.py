@@ -10,6 +10,7 @@ import pytest
 
 from kvclient import Client, KeyExistsError
 from kvclient.client.connection import Connection
+from kvclient.client.line import Socket
 from kvclient.contract import calls
 
 
@@ -49,12 +50,12 @@ def test_a_threads_connection_goes_with_the_thread(store, key):
 
 def test_a_forgotten_connection_closes_its_socket(shared_daemon, monkeypatch):
     """Also one that refers to itself, with a socket that is older and that the collector finds first."""
-    older = [socket.socket(socket.AF_UNIX)]
+    older = [Socket(socket.AF_UNIX)]
     connection = Connection(Client(shared_daemon.endpoint)._target)
     connection.ask(calls.ping().request, 5, changes=False)
     connection.close()
     with monkeypatch.context() as patch:
-        patch.setattr("kvclient.client.connection.socket.socket", lambda _family: older.pop())
+        patch.setattr("kvclient.client.connection.Socket", lambda _family: older.pop())
         connection.ask(calls.ping().request, 5, changes=False)
     connection.itself = connection
     with warnings.catch_warnings(record=True) as caught:

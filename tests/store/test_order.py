@@ -55,14 +55,16 @@ class TestOrder:
             for number, commit in enumerate(commits):
                 if number >= begun:
                     order.ready()
-                changes = []
+                news, olds = [], []
                 for key, put in commit:
                     if put:
-                        changes.append((key, expected.get(key), Put(b"1", 1, NEVER)))
+                        news.append((key, Put(b"1", 1, NEVER)))
+                        olds.append(expected.get(key))
                         expected[key] = OLD
                     elif key in expected:
-                        changes.append((key, expected.pop(key), Removal(1)))
-                order.follow(Committed(1, 0.0, changes, removes=True, binds=False, expires=False))
+                        news.append((key, Removal(1)))
+                        olds.append(expected.pop(key))
+                order.follow(Committed(1, 0.0, news, olds, removes=True, binds=False, expires=False))
             while not order.ready():
                 pass
 

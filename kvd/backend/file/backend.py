@@ -192,7 +192,7 @@ class FileBackend:
         """Return in how many seconds there is something to do, given when the next chore is due."""
         committer, upkeep = self._committer, self._upkeep
         busy = committer.group is not None
-        if self._later or committer.deciding:
+        if self._later or committer.deciding is not None:
             return _YIELD_SECONDS if busy else 0.0
         if committer.queue and not busy and not upkeep.compacting:
             if len(committer.queue) >= self._expected:
@@ -209,10 +209,10 @@ class FileBackend:
         """Make what is queued the next group, if the disk is free."""
         committer = self._committer
         while committer.waiting and committer.group is None:
-            if not committer.deciding and self._is_held():
+            if committer.deciding is None and self._is_held():
                 return
             group = committer.begin()
-            if committer.deciding:
+            if committer.deciding is not None:
                 return  # to who waits for less
             if group is None:
                 if committer.needs_room:
@@ -255,7 +255,7 @@ class FileBackend:
         if seconds < _SLOW_DISK_SECONDS:
             self._expected = 0
             return
-        askers = {member.asker for member in self._committer.members() if member.asker is not None}
+        askers = {asker for asker, _, _ in self._committer.members() if asker is not None}
         before, self._writers = self._writers, askers
         self._expected = len(before | self._writers)
         self._hold_until = now + seconds / 4

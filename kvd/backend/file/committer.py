@@ -12,8 +12,8 @@ import bisect
 import itertools
 import logging
 import time
-from collections.abc import Generator
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from typing import Any
 
 from kvclient.contract.errors import DataStoreError, StoreFullError
 from kvd.backend.asking import Asker
@@ -30,14 +30,8 @@ _GROUP, _GROUP_BYTES = 256, 4 << 20
 """Operations in a group, and bytes of their requests, if they are more than one: so many share a commit."""
 
 
-class Member(NamedTuple):
-    """A change that waits."""
-
-    asker: Asker | None
-    """None for the store's own upkeep."""
-    request: Any
-    size: int
-    """Bytes that it takes."""
+Member = tuple[Asker | None, Any, int]
+"""A change that waits: who asks for it (None: the store itself), the request, and the bytes that it takes."""
 
 
 class Committer:
@@ -50,8 +44,8 @@ class Committer:
         """What waits, in the order in which it came."""
         self._members: list[Member] = []
         self._upkeep: set[str] = set()
-        self._deciding: Generator[None, None, Group] | None = None
-        """The steps that are left of deciding a group."""
+        self.deciding: Iterator[Group | None] | None = None
+        """The steps that are left of deciding a group; `begin` goes on with them."""
         self.group: Group | None = None
         """The group under way."""
         self.queued_bytes = 0
@@ -66,33 +60,28 @@ class Committer:
 
     def add(self, asker: Asker | None, request: Any, size: int) -> None:
         """Queue a change."""
-        self.queue.append(Member(asker, request, size))
+        self.queue.append((asker, request, size))
         self.queued_bytes += size
 
     def add_upkeep(self, request: Any) -> None:
         """Queue the store's own upkeep before all else, unless some of its kind is queued or under way."""
         if request.op not in self._upkeep:
             self._upkeep.add(request.op)
-            self.queue.insert(0, Member(None, request, 0))
+            self.queue.insert(0, (None, request, 0))
 
     def has_upkeep(self, op: str) -> bool:
         """Tell whether upkeep of a kind is queued or under way."""
         return op in self._upkeep
 
     @property
-    def deciding(self) -> bool:
-        """Whether a group is being decided, and `begin` goes on with it."""
-        return self._deciding is not None
-
-    @property
     def waiting(self) -> bool:
         """Whether there is something for `begin`."""
-        return bool(self.queue) or self._deciding is not None
+        return bool(self.queue or self.deciding)
 
     @property
     def committing(self) -> bool:
         """Whether a group is being decided or written."""
-        return self.group is not None or self._deciding is not None
+        return self.group is not None or self.deciding is not None
 
     def members(self) -> list[Member]:
         """Return the members of the group under way."""
@@ -106,28 +95,24 @@ class Committer:
         if self._health.refusing is not None:
             self.refuse_all(self._health.refusing)
             return None
-        if self._deciding is None:
+        if self.deciding is None:
             if not self.queue:
                 return None
             self.needs_room = False
             self._members = self._take_next()
-            self._deciding = self._store.deciding(self._members)
         try:
-            next(self._deciding)
-        except StopIteration as end:
-            group: Group = end.value
+            group = self._decide()
         except MemoryError:
-            members, self._members, self._deciding = self._members, [], None
+            members, self._members, self.deciding = self._members, [], None
             log.warning("there is no memory for a group of %d changes", len(members))
             self._refuse(members, out_of_memory())
             return None
         except BaseException:  # an interruption, in a LocalDataStore
             self._put_back(self._members)
-            self._members, self._deciding = [], None
+            self._members, self.deciding = [], None
             raise
-        else:
+        if group is None:
             return None
-        self._deciding = None
         decided = len(group.results)
         if decided < len(self._members):
             self._put_back(self._members[decided:])
@@ -137,6 +122,15 @@ class Committer:
             return None
         self.group = group
         return group
+
+    def _decide(self) -> Group | None:
+        """Return the decided group; None if that takes more steps."""
+        if self.deciding is None:
+            self.deciding = self._store.deciding(self._members)
+        step = next(self.deciding)
+        if step is not None:
+            self.deciding = None
+        return step
 
     def write(self, group: Group) -> None:
         """Write the group's commit. Raises what `end` has to be told."""
@@ -171,9 +165,9 @@ class Committer:
 
     def _failed(self, group: Group, members: list[Member], error: BaseException) -> None:
         self._store.fail(group)
-        for member in members:
-            if member.asker is None:
-                self._upkeep.discard(member.request.op)
+        for asker, request, _ in members:
+            if asker is None:
+                self._upkeep.discard(request.op)
                 self.upkeep_waits = True
         if isinstance(error, StoreFullError):
             log.warning("%s", error)
@@ -190,30 +184,33 @@ class Committer:
 
     def refuse_all(self, error: DataStoreError) -> None:
         """Refuse everything that is queued or being decided."""
-        if self._deciding is not None:
-            members, self._members, self._deciding = self._members, [], None
+        if self.deciding is not None:
+            members, self._members, self.deciding = self._members, [], None
             self._refuse(members, error)
         self._refuse(self._take(len(self.queue)), error)
 
     def _requeue_removals(self, members: list[Member]) -> list[Member]:
         """Put the removals of a group that did not fit first in the queue: alone they may. Return the others."""
-        removals = [member for member in members if member.request.op in FREES]
-        if len(removals) == len(members):
+        removals: list[Member] = []
+        others: list[Member] = []
+        for member in members:
+            (removals if member[1].op in FREES else others).append(member)
+        if not others:
             return members
         self._put_back(removals)
-        self._upkeep.update(member.request.op for member in removals if member.asker is None)
-        return [member for member in members if member.request.op not in FREES]
+        self._upkeep.update(request.op for asker, request, _ in removals if asker is None)
+        return others
 
     def _put_back(self, members: list[Member]) -> None:
         """Queue members before all others."""
         self.queue[:0] = members
-        self.queued_bytes += sum(member.size for member in members)
+        self.queued_bytes += sum(size for _, _, size in members)
 
     def _take_next(self) -> list[Member]:
         """Remove and return what is first in the queue, as much as should share a commit."""
         if len(self.queue) <= _GROUP and self.queued_bytes <= _GROUP_BYTES:
             return self._take(len(self.queue))
-        sizes = itertools.accumulate(member.size for member in self.queue[:_GROUP])
+        sizes = itertools.accumulate(size for _, _, size in self.queue[:_GROUP])
         return self._take(max(1, bisect.bisect(list(sizes), _GROUP_BYTES)))
 
     def _take(self, count: int) -> list[Member]:
@@ -222,7 +219,7 @@ class Committer:
             taken, self.queue, self.queued_bytes = self.queue, [], 0
         else:
             taken, self.queue = self.queue[:count], self.queue[count:]
-            self.queued_bytes -= sum(member.size for member in taken)
+            self.queued_bytes -= sum(size for _, _, size in taken)
         return taken
 
     def _refuse(self, members: list[Member], error: DataStoreError) -> None:

@@ -28,7 +28,7 @@ from json.encoder import encode_basestring  # json.dumps of a string takes 10 ti
 from typing import NamedTuple
 
 from kvd.backend.asking import Owner
-from kvd.backend.file.engine.footnote import STRING, encode_footnote, has_results, is_footnote
+from kvd.backend.file.engine.footnote import STRING, encode_footnote, is_footnote
 from kvd.backend.file.engine.interface import NEVER, Commit, Entry, Outcome, Put, Removal
 
 VERSION = 2
@@ -202,12 +202,13 @@ def is_closed(rest: bytes) -> bool:
     return _closed.match(rest) is not None
 
 
-def encode_ids(outcomes: dict[str, Outcome]) -> bytes:
-    """Return the `ids` field of a marker."""
-    ids = ""
-    for client, (number, revision, _) in outcomes.items():
+def encode_ids(outcomes: dict[str, Outcome]) -> tuple[bytes, bool]:
+    """Return the `ids` field of a marker, of one outcome at least, and whether any of them has fields besides."""
+    ids, has_results = "", False
+    for client, (number, revision, fields) in outcomes.items():
         ids += f"{encode_basestring(client)}:[{number},{revision}],"
-    return b',"ids":{%s}' % ids[:-1].encode() if ids else b""
+        has_results = has_results or fields != b""
+    return f',"ids":{{{ids[:-1]}}}'.encode(), has_results
 
 
 def encode_change(key: str, change: Put | Removal) -> bytes:
@@ -275,17 +276,17 @@ def encode_commit(
             lines.append(b',%s:{"revision":%d,"value":%s}\n' % (encode_basestring(key).encode(), changed, value))
         else:
             lines.append(encode_change(key, change))
-    footnote = b""
-    if removed or clear is not None or cleared is not None or (outcomes and has_results(outcomes)):
+    ids, has_results = encode_ids(outcomes) if outcomes else (b"", False)
+    if has_results or removed or clear is not None or cleared is not None:
         footnote = encode_footnote(commit, removed)
         if footnote:
             lines.append(footnote)
-    fields = b',"revision":%d' % revision
-    if synced is not None:
-        fields += b',"synced":%d' % synced
-    if timed:
-        fields += b',"time":%.3f' % time
-    fields += encode_ids(outcomes) + b"}" if outcomes else b"}"
+    fields = b',"revision":%d%s%s%s}' % (
+        revision,
+        b"" if synced is None else b',"synced":%d' % synced,
+        b',"time":%.3f' % time if timed else b"",
+        ids,
+    )
     # The count has a fixed width, so that the lines' places are known before it is.
     marker_length = _MARKER_START_BYTES + len(fields)
     first = marker_length + len(lines[0] if lines else b"\n")
@@ -293,24 +294,20 @@ def encode_commit(
     start = offset + left if left < first <= PAGE else offset
     if len(lines) > 1:
         parts, places = _laid_out(lines, start + marker_length, aligned=aligned)
-        if footnote:
-            places.pop()
+        del places[len(changes) :]  # that of the footnote
         size = sum(map(len, parts))
     else:
         parts = lines or [b"\n"]
         size = first - marker_length
         places = [(start + first, size)] if changes else []
-    return Encoded(commit, start, start + marker_length + size, _marked(fields, parts, size), places)
-
-
-def _marked(fields: bytes, parts: list[bytes], size: int) -> list[bytes]:
-    """Return a commit's bytes: the marker with its `fields` and checksum, and the `parts` of the body."""
     checked = b'"bytes":%9d%s' % (size, fields)
     if size <= _JOINED_BYTES:
         checked += parts[0] if len(parts) == 1 else b"".join(parts)
-        return [b',"":{"crc":"%08x",%s' % (zlib.crc32(checked), checked)]
-    crc = reduce(lambda crc, part: zlib.crc32(part, crc), parts, zlib.crc32(checked))
-    return [b',"":{"crc":"%08x",%s' % (crc, checked), *parts]
+        crc, parts = zlib.crc32(checked), []
+    else:
+        crc = reduce(lambda crc, part: zlib.crc32(part, crc), parts, zlib.crc32(checked))
+    marked = b',"":{"crc":"%08x",%s' % (crc, checked)
+    return Encoded(commit, start, start + marker_length + size, [marked, *parts], places)
 
 
 def _laid_out(lines: Sequence[bytes], position: int, *, aligned: bool) -> tuple[list[bytes], list[tuple[int, int]]]:

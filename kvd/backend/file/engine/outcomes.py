@@ -100,7 +100,7 @@ def encoded_bytes(outcomes: dict[str, Outcome]) -> int:
     """Return how many bytes the outcomes take in one commit."""
     results = [len(encode_result(client, outcome.fields)) + 1 for client, outcome in outcomes.items() if outcome.fields]
     frame = len(b',"":{"results":{}}\n') if results else 0
-    return len(encode_ids(outcomes)) + sum(results) + frame
+    return len(encode_ids(outcomes)[0] if outcomes else b"") + sum(results) + frame
 
 
 def grouped(outcomes: dict[str, Outcome]) -> Iterator[dict[str, Outcome]]:

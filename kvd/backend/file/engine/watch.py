@@ -55,8 +55,7 @@ class Watch:
     def expect(self, last: bytes, offset: int, *, size: int) -> None:
         """Take note of our own write of `last` at `offset`, after which the file has `size` bytes."""
         self._size = size
-        self._last = last[-_COMPARED:]
-        self._last_at = offset + len(last) - len(self._last)
+        self._written, self._written_at = last, offset
 
     def expect_replacement(self, fd: int | None) -> None:
         """Take note that the file `fd` is about to be renamed to the path; None: that it is not, after all."""
@@ -78,13 +77,14 @@ class Watch:
             self._inotify.happened()  # what happens from now on shows in the next glance
         self._verify_identity()
         self._verify_size()
+        expected = self._written[-_COMPARED:]
         try:
             first = os.pread(self._fd, len(HEADER), 0)
-            last = os.pread(self._fd, len(self._last), self._last_at)
+            last = os.pread(self._fd, len(expected), self._written_at + len(self._written) - len(expected))
             closing = os.pread(self._fd, len(CLOSING), self._size - len(CLOSING))
         except OSError as error:
             self._fail(f"can no longer be read ({error.strerror})")
-        if (first, last, closing) != (HEADER, self._last, CLOSING):
+        if (first, last, closing) != (HEADER, expected, CLOSING):
             self._fail("was written to by another program")
         self._unsure = False
 

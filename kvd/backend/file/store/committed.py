@@ -1,6 +1,6 @@
 """What a finished group changed. Whoever wants to know subscribes; nobody else looks into a commit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from kvd.backend.file.engine.interface import Entry, Put, Removal
@@ -19,14 +19,21 @@ class Committed(NamedTuple):
     revision: int
     time: float
     """Unix seconds."""
-    changes: list[Change]
-    """In their order. A key may come more than once."""
+    news: list[tuple[str, Put | Removal]]
+    """Keys and what has become of them, in the order of the changes. A key may come more than once."""
+    olds: list[Old]
+    """What each of them was before."""
     removes: bool
     """Whether a key is gone."""
     binds: bool
     """Whether a key was bound to a process."""
     expires: bool
     """Whether a key was given a TTL."""
+
+    @property
+    def changes(self) -> Iterator[Change]:
+        """The changes in their order."""
+        return ((key, old, new) for (key, new), old in zip(self.news, self.olds, strict=True))
 
 
 Subscriber = Callable[[Committed], None]

@@ -154,7 +154,7 @@ class Keys:
         if self.clears:
             self.clears.follow(committed)
         if committed.removes:
-            self.removed.update(new.kind for _, _, new in committed.changes if isinstance(new, Removal))
+            self.removed.update(new.kind for _, new in committed.news if isinstance(new, Removal))
         if committed.expires or self.expiry:
             self.expiry.follow(committed)
             if self.expiry.overgrown():
@@ -162,7 +162,7 @@ class Keys:
         if committed.binds or self.owners:
             self.owners.follow(committed)
         if self._dropped:
-            for key, _, _ in committed.changes:
+            for key, _ in committed.news:
                 self._dropped.pop(key, None)
 
     def cleared(self, clear: Clear, later: int) -> None:

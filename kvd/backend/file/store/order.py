@@ -70,7 +70,7 @@ class Order:
         keys = self._keys
         if keys is None:
             if self._making is not None:
-                self._meanwhile.update((key, type(new) is Put) for key, _, new in committed.changes)
+                self._meanwhile.update((key, type(new) is Put) for key, new in committed.news)
             return
         added: list[str] = []
         for key, old, new in committed.changes:

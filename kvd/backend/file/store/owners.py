@@ -52,7 +52,7 @@ class Owners:
 
     def follow(self, committed: Committed) -> None:
         """Take over what a commit changed."""
-        for key, _, new in committed.changes:
+        for key, new in committed.news:
             owner = new.owner if type(new) is Put else None
             if owner is not None or key in self._owners:
                 self._remove(key)

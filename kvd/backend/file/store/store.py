@@ -7,8 +7,8 @@ one group is under way at a time, so an operation is never decided on what may y
 """
 
 import time
-from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import Any, NoReturn
 
 from kvclient.contract.errors import DataStoreError, StoreFullError
 from kvd.backend.file.engine.interface import Commit, Compaction, Engine, Outcome
@@ -16,7 +16,7 @@ from kvd.backend.file.store.committed import Committed
 from kvd.backend.file.store.keys import Keys
 from kvd.backend.file.store.operations import CHANGES, FREES, IN_STEPS, Meaning, is_long
 from kvd.backend.file.store.outcomes import Outcomes, Result, repeated, split_id
-from kvd.backend.file.store.view import Mark, View, WaitsError
+from kvd.backend.file.store.view import View, WaitsError
 from kvd.limits import CompactWhen, Limits
 
 # Where less than this is left for the records of what a sweep removes, a compaction does its work.
@@ -73,31 +73,26 @@ class Store:
 
     def decide(self, tasks: Sequence[tuple[Any, ...]]) -> Group:
         """Do as `deciding`, without a pause."""
-        steps = self.deciding(tasks)
-        try:
-            while True:
-                next(steps)
-        except StopIteration as end:
-            group: Group = end.value
-            return group
+        return next(group for group in self.deciding(tasks) if group is not None)
 
-    def deciding(self, tasks: Sequence[tuple[Any, ...]]) -> Generator[None, None, Group]:
+    def deciding(self, tasks: Sequence[tuple[Any, ...]]) -> Iterator[Group | None]:
         """Decide operations in their order, up to the first that has to wait (see `Group.results`).
 
         A task is who asks for it (an `Asker`, or None: the store itself), the request, and what the caller adds.
 
-        A generator of short steps: more than one only where operations are long. Between them others may read, and
+        Yields the group, and before that None after every step of a long operation. Between these others may read, and
         nothing else may be decided.
         """
         view = View(self.keys, self._clock())
         group = Group(view)
-        for asker, request, *_ in tasks:
-            view.asker = asker
-            mark, meaning = view.mark(), CHANGES[request.op]
+        for task in tasks:
+            request = task[1]
+            meaning = CHANGES[request.op]
+            view.start(task[0])
             if request.op in IN_STEPS and is_long(request) and self.recall(request, group) is None:
                 meaning = yield from _carried_out(view, request)
             try:
-                group.results.append(self._decide_once(request, group, mark, meaning))
+                group.results.append(self._decide_once(request, group, meaning))
             except WaitsError:
                 break
             except DataStoreError as error:
@@ -107,18 +102,18 @@ class Store:
             group.staged = self.engine.stage(
                 Commit(view.revision, view.written_at, view.written(), group.durable, view.clear, view.cleared)
             )
-        return group
+        yield group
 
-    def _decide_once(self, request: Any, group: Group, mark: Mark, meaning: Meaning) -> Result:
+    def _decide_once(self, request: Any, group: Group, meaning: Meaning) -> Result:
         """Decide an operation, unless it is the repetition of one that was decided already."""
         if request.id is None:
-            return self._decide(request, group, mark, meaning, None, -1)
+            return self._decide(request, group, meaning, None, -1)
         client, number = split_id(request.id)
         outcome = self._recall(client, number, group)
         if outcome is not None:
             return outcome
         try:
-            result = self._decide(request, group, mark, meaning, client, number)
+            result = self._decide(request, group, meaning, client, number)
         except DataStoreError as error:
             group.heard[client] = (number, error)
             raise
@@ -134,33 +129,31 @@ class Store:
             return repeated(group.heard[client], client, number)
         return self._outcomes.recall(client, number)
 
-    def _decide(
-        self, request: Any, group: Group, mark: Mark, meaning: Meaning, client: str | None, number: int
-    ) -> Outcome:
+    def _decide(self, request: Any, group: Group, meaning: Meaning, client: str | None, number: int) -> Outcome:
         view, op = group.view, request.op
         try:
             fields = meaning(view, request)
-            if view.revision != mark.revision:
-                cost = self.engine.cost(view.written(mark.changes), client, fields if client else b"", view.clear)
-                self._check_room(cost, group, removing=op in FREES)
-                group.cost += cost
+            if view.revision == view.started:
+                return Outcome(number, view.revision, fields)
+            cost = self.engine.cost(view.written_since_start(), client, fields if client else b"", view.clear)
+            needed, room = group.cost + cost, self.engine.room(removing=op in FREES)
+            if needed > room:
+                self._wait_for_room(needed, room, group)
+            group.cost = needed
         except (WaitsError, DataStoreError) as refused:
-            view.back_to(mark)
+            view.take_back()
             if op not in _UPKEEP or not isinstance(refused, WaitsError | StoreFullError):
                 raise
             self._put_back(group)
             group.upkeep_waits = True
-            fields = b""
+            return Outcome(number, view.revision)
         outcome = Outcome(number, view.revision, fields)
-        if client is not None and view.revision != mark.revision:
+        if client is not None:
             group.durable[client] = outcome
         return outcome
 
-    def _check_room(self, cost: int, group: Group, *, removing: bool) -> None:
-        needed = group.cost + cost
-        room = self.engine.room(removing=removing)
-        if needed <= room:
-            return
+    def _wait_for_room(self, needed: int, room: int, group: Group) -> NoReturn:
+        """Raise `WaitsError` where there will be room, and otherwise `StoreFullError`."""
         if group.cost:
             raise WaitsError
         if needed <= room + self.engine.reclaimable or self.keys.has_expired(group.time):

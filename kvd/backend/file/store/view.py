@@ -6,7 +6,7 @@ and takes them back if it is refused.
 """
 
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from kvclient.contract.errors import DataStoreError, KeyNotFoundError, RevisionMismatchError
 from kvclient.contract.rules import check_key, check_ttl
@@ -18,16 +18,6 @@ from kvd.limits import Limits
 
 State = Entry | Put
 """What is known of a key that exists."""
-
-
-class Mark(NamedTuple):
-    """Where a group is before an operation, so that it can be taken back."""
-
-    changes: int
-    """How many there are."""
-    revision: int
-    reached: str | None
-    cleared: int | None
 
 
 class View:
@@ -54,8 +44,8 @@ class View:
         self._engine = keys.engine
         self.now = now
         """Unix seconds."""
-        self.revision = self._engine.revision
-        """Of the last change."""
+        self.revision = self.started = self._engine.revision
+        """Of the last change, and of that before the operation."""
         self.changes: list[tuple[str, Put | Removal]] = []
         self._unwritten: set[int] = set()
         """The revisions of changes that are not to be written."""
@@ -224,8 +214,7 @@ class View:
 
     def committed(self) -> Committed:
         """Return what the group changes."""
-        changes = [(key, old, new) for (key, new), old in zip(self.changes, self._olds, strict=True)]
-        return Committed(self.revision, self.now, changes, self.removes, self.binds, self.expires)
+        return Committed(self.revision, self.now, self.changes, self._olds, self.removes, self.binds, self.expires)
 
     def clear_later(self, prefix: str) -> int:
         """Remove all keys with a prefix and return how many there were. That is written down key by key afterwards."""
@@ -260,11 +249,17 @@ class View:
         """The time of the commit; `NEVER` if it does not hold all changes."""
         return NEVER if self._unwritten else self.now
 
-    def written(self, start: int = 0) -> list[tuple[str, Put | Removal]]:
-        """Return the changes that the file has to hold, of those from number `start` on."""
-        changes = self.changes[start:] if start else self.changes
-        if not self._unwritten:
-            return changes
+    def written(self) -> list[tuple[str, Put | Removal]]:
+        """Return the changes that the file has to hold."""
+        return self._of_the_written(self.changes) if self._unwritten else self.changes
+
+    def written_since_start(self) -> list[tuple[str, Put | Removal]]:
+        """Return those of the operation."""
+        count = self._start[0]
+        changes = self.changes[count:] if count else self.changes
+        return self._of_the_written(changes) if self._unwritten else changes
+
+    def _of_the_written(self, changes: list[tuple[str, Put | Removal]]) -> list[tuple[str, Put | Removal]]:
         return [change for change in changes if change[1].revision not in self._unwritten]
 
     def write_down(self, most: int) -> None:
@@ -303,15 +298,18 @@ class View:
         """Return the keys that are bound to a process, as of the time before the group."""
         return self._keys.owners.keys_of(owner)
 
-    # Taking back.
+    # From one operation to the next.
 
-    def mark(self) -> Mark:
-        """Return where the group is, for `back_to`."""
-        return Mark(len(self.changes), self.revision, self.reached, self.cleared)
+    def start(self, asker: Asker | None) -> None:
+        """Go on to the next operation, which `asker` asks for; None: the store itself."""
+        self.asker = asker
+        self.started = self.revision
+        self._start = len(self.changes), self.reached, self.cleared
 
-    def back_to(self, mark: Mark) -> None:
-        """Forget what was changed since `mark`."""
-        count, self.revision, self.reached, self.cleared = mark
+    def take_back(self) -> None:
+        """Forget what the operation changed."""
+        self.revision = self.started
+        count, self.reached, self.cleared = self._start
         if len(self.changes) > count:
             del self.changes[count:], self._olds[count:]
             self._latest = dict(self.changes)
