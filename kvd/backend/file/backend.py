@@ -208,7 +208,7 @@ class FileBackend:
     def _commit(self) -> None:
         """Make what is queued the next group, if the disk is free."""
         committer = self._committer
-        while committer.waiting and committer.group is None:
+        while (committer.queue or committer.deciding is not None) and committer.group is None:
             if committer.deciding is None and self._is_held():
                 return
             group = committer.begin()

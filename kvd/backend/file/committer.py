@@ -99,9 +99,13 @@ class Committer:
             if not self.queue:
                 return None
             self.needs_room = False
-            self._members = self._take_next()
+            if len(self.queue) <= _GROUP and self.queued_bytes <= _GROUP_BYTES:
+                self._members, self.queue, self.queued_bytes = self.queue, [], 0
+            else:
+                self._members = self._take_a_part()
+            self.deciding = self._store.deciding(self._members)
         try:
-            group = self._decide()
+            group = next(self.deciding)
         except MemoryError:
             members, self._members, self.deciding = self._members, [], None
             log.warning("there is no memory for a group of %d changes", len(members))
@@ -113,6 +117,7 @@ class Committer:
             raise
         if group is None:
             return None
+        self.deciding = None
         decided = len(group.results)
         if decided < len(self._members):
             self._put_back(self._members[decided:])
@@ -122,15 +127,6 @@ class Committer:
             return None
         self.group = group
         return group
-
-    def _decide(self) -> Group | None:
-        """Return the decided group; None if that takes more steps."""
-        if self.deciding is None:
-            self.deciding = self._store.deciding(self._members)
-        step = next(self.deciding)
-        if step is not None:
-            self.deciding = None
-        return step
 
     def write(self, group: Group) -> None:
         """Write the group's commit. Raises what `end` has to be told."""
@@ -187,7 +183,8 @@ class Committer:
         if self.deciding is not None:
             members, self._members, self.deciding = self._members, [], None
             self._refuse(members, error)
-        self._refuse(self._take(len(self.queue)), error)
+        queued, self.queue, self.queued_bytes = self.queue, [], 0
+        self._refuse(queued, error)
 
     def _requeue_removals(self, members: list[Member]) -> list[Member]:
         """Put the removals of a group that did not fit first in the queue: alone they may. Return the others."""
@@ -206,20 +203,12 @@ class Committer:
         self.queue[:0] = members
         self.queued_bytes += sum(size for _, _, size in members)
 
-    def _take_next(self) -> list[Member]:
-        """Remove and return what is first in the queue, as much as should share a commit."""
-        if len(self.queue) <= _GROUP and self.queued_bytes <= _GROUP_BYTES:
-            return self._take(len(self.queue))
+    def _take_a_part(self) -> list[Member]:
+        """Remove and return what is first in a long queue, as much as should share a commit."""
         sizes = itertools.accumulate(size for _, _, size in self.queue[:_GROUP])
-        return self._take(max(1, bisect.bisect(list(sizes), _GROUP_BYTES)))
-
-    def _take(self, count: int) -> list[Member]:
-        """Remove and return the first `count` in the queue."""
-        if count == len(self.queue):
-            taken, self.queue, self.queued_bytes = self.queue, [], 0
-        else:
-            taken, self.queue = self.queue[:count], self.queue[count:]
-            self.queued_bytes -= sum(size for _, _, size in taken)
+        count = max(1, bisect.bisect(list(sizes), _GROUP_BYTES))
+        taken, self.queue = self.queue[:count], self.queue[count:]
+        self.queued_bytes -= sum(size for _, _, size in taken)
         return taken
 
     def _refuse(self, members: list[Member], error: DataStoreError) -> None:

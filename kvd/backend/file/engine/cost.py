@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from kvd.backend.file.engine.footnote import FRAME_BYTES, cost_of_clear, cost_of_removal
+from kvd.backend.file.engine.footnote import FRAME_BYTES, cost_of_removal
 from kvd.backend.file.engine.format import encode_change, encode_owner
-from kvd.backend.file.engine.interface import Clear, Put, Removal
+from kvd.backend.file.engine.interface import Put, Removal
 
 # Upper bounds: an entry without its key, value and owner, or its removal, and what a footnote says of that; an outcome
 # without its client; its fields without their client.
@@ -14,9 +14,11 @@ _ENTRY_BYTES, _OUTCOME_BYTES, _RESULT_BYTES = 96, 48, 32
 _CHARACTER_BYTES = 4
 
 
-def rough_cost(changes: Sequence[tuple[str, Put | Removal]]) -> int:
-    """Return an upper bound of the bytes of changes, quickly."""
+def rough_cost(changes: Sequence[tuple[str, Put | Removal]], client: str | None, fields: bytes) -> int:
+    """Return an upper bound of the bytes of changes and of their outcome, if `client` asks for it, quickly."""
     cost = 0
+    if client is not None:
+        cost = 2 * (len(client) * _CHARACTER_BYTES + _OUTCOME_BYTES) + len(fields)
     for key, change in changes:
         cost += _ENTRY_BYTES + _CHARACTER_BYTES * len(key)
         if len(change) > 2:  # a put; `isinstance` takes twice as long
@@ -26,23 +28,15 @@ def rough_cost(changes: Sequence[tuple[str, Put | Removal]]) -> int:
     return cost
 
 
-def close_cost(changes: Sequence[tuple[str, Put | Removal]]) -> int:
-    """Return an upper bound of the bytes of changes, as close as it can be without the commit that they will be in."""
+def close_cost(changes: Sequence[tuple[str, Put | Removal]], client: str | None, fields: bytes) -> int:
+    """Return the same, as close as it can be without the commit that they will be in."""
     cost = FRAME_BYTES
-    for key, change in changes:
-        cost += len(encode_change(key, change))
-        if isinstance(change, Removal):
-            cost += cost_of_removal(change)
-    return cost
-
-
-def cost_of_reply(client: str | None, fields: bytes, clear: Clear | None) -> int:
-    """Return an upper bound of the bytes of an operation's outcome, if `client` asks for it, and of its clear."""
-    cost = 0
     if client is not None:
         cost += len(client) * _CHARACTER_BYTES + _OUTCOME_BYTES
         if fields:
             cost += len(client) * _CHARACTER_BYTES + len(fields) + _RESULT_BYTES
-    if clear is not None:
-        cost += cost_of_clear(clear) + FRAME_BYTES
+    for key, change in changes:
+        cost += len(encode_change(key, change))
+        if isinstance(change, Removal):
+            cost += cost_of_removal(change)
     return cost

@@ -20,8 +20,9 @@ from pathlib import Path
 from kvclient.contract.errors import DataStoreError, StoreCorruptError, StoreFullError
 from kvd.backend.asking import Owner
 from kvd.backend.file.engine.compaction import Move
-from kvd.backend.file.engine.cost import close_cost, cost_of_reply, rough_cost
+from kvd.backend.file.engine.cost import close_cost, rough_cost
 from kvd.backend.file.engine.filesystem import resolve
+from kvd.backend.file.engine.footnote import FRAME_BYTES, cost_of_clear
 from kvd.backend.file.engine.format import (
     CLOSING,
     HEADER,
@@ -209,14 +210,16 @@ class JsonFile:
         fields: bytes = b"",
         clear: Clear | None = None,
     ) -> int:
-        reply = cost_of_reply(client, fields, clear)
-        cost = reply + rough_cost(changes)
+        clearing = 0 if clear is None else cost_of_clear(clear) + FRAME_BYTES
+        cost = rough_cost(changes, client, fields) + clearing
         # Far from full, there is no need to be exact.
-        return cost if self._end + cost < self._max_file_bytes // 2 else reply + close_cost(changes)
+        return cost if self._end + cost < self._max_file_bytes // 2 else close_cost(changes, client, fields) + clearing
 
     def room(self, *, removing: bool) -> int:
-        reserve = 0 if removing else self._reserve
-        return self._limit(removing=removing) - len(OPEN_END) - self._end - MARKER_BYTES - reserve
+        bytes_between = len(OPEN_END) + MARKER_BYTES
+        if removing:
+            return self._limit(removing=True) - bytes_between - self._end
+        return self._max_file_bytes - bytes_between - self._end - self._reserve
 
     def _limit(self, *, removing: bool) -> int:
         """Return how many bytes the file may have.
@@ -232,13 +235,13 @@ class JsonFile:
 
     def stage(self, commit: Commit) -> Encoded:
         synced = self._durable_revision if self._durable_revision < self.revision else None
-        removing = self._tidy_bytes > self._max_file_bytes and all(
-            isinstance(change, Removal) for _, change in commit.changes
-        )
-        limit = self._limit(removing=removing) - len(OPEN_END)
         timed = commit.time != NEVER
         encoded = encode_commit(commit, self._end, synced=synced, timed=timed)
-        if encoded.stop > limit:
+        if encoded.stop + len(OPEN_END) > self._max_file_bytes:
+            limit = self._limit(removing=all(isinstance(change, Removal) for _, change in commit.changes))
+            limit -= len(OPEN_END)
+            if encoded.stop <= limit:
+                return encoded
             encoded = encode_commit(commit, self._end, synced=synced, aligned=False, timed=timed)
             if encoded.stop > limit:
                 raise full(self.path, self._max_file_bytes)

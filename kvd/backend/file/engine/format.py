@@ -23,6 +23,7 @@ import re
 import sys
 import zlib
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from functools import reduce
 from json.encoder import encode_basestring  # json.dumps of a string takes 10 times as long
 from typing import NamedTuple
@@ -207,8 +208,9 @@ def encode_ids(outcomes: dict[str, Outcome]) -> tuple[bytes, bool]:
     ids, has_results = "", False
     for client, (number, revision, fields) in outcomes.items():
         ids += f"{encode_basestring(client)}:[{number},{revision}],"
-        has_results = has_results or fields != b""
-    return f',"ids":{{{ids[:-1]}}}'.encode(), has_results
+        if fields:
+            has_results = True
+    return b',"ids":{%s}' % ids[:-1].encode(), has_results
 
 
 def encode_change(key: str, change: Put | Removal) -> bytes:
@@ -237,7 +239,8 @@ def entry_bytes(key: str, entry: Entry, owner: Owner | None) -> int:
     return len(encode_change(key, Put(b"", entry.revision, entry.expires_at, owner))) + entry.length
 
 
-class Encoded(NamedTuple):
+@dataclass(slots=True)  # made in half the time of a NamedTuple
+class Encoded:
     """A commit as bytes for a place in the file."""
 
     commit: Commit
@@ -281,12 +284,10 @@ def encode_commit(
         footnote = encode_footnote(commit, removed)
         if footnote:
             lines.append(footnote)
-    fields = b',"revision":%d%s%s%s}' % (
-        revision,
-        b"" if synced is None else b',"synced":%d' % synced,
-        b',"time":%.3f' % time if timed else b"",
-        ids,
-    )
+    at = b',"time":%.3f' % time if timed else b""
+    if synced is not None:
+        at = b',"synced":%d%s' % (synced, at)
+    fields = b',"revision":%d%s%s}' % (revision, at, ids)
     # The count has a fixed width, so that the lines' places are known before it is.
     marker_length = _MARKER_START_BYTES + len(fields)
     first = marker_length + len(lines[0] if lines else b"\n")

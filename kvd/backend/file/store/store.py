@@ -109,7 +109,8 @@ class Store:
         if request.id is None:
             return self._decide(request, group, meaning, None, -1)
         client, number = split_id(request.id)
-        outcome = self._recall(client, number, group)
+        latest = group.heard.get(client)
+        outcome = self._outcomes.recall(client, number) if latest is None else repeated(latest, client, number)
         if outcome is not None:
             return outcome
         try:
@@ -122,9 +123,9 @@ class Store:
 
     def recall(self, request: Any, group: Group | None = None) -> Result | None:
         """Return what became of an operation that repeats an earlier one, or one of `group`; None if it is new."""
-        return None if request.id is None else self._recall(*split_id(request.id), group)
-
-    def _recall(self, client: str, number: int, group: Group | None) -> Result | None:
+        if request.id is None:
+            return None
+        client, number = split_id(request.id)
         if group is not None and client in group.heard:
             return repeated(group.heard[client], client, number)
         return self._outcomes.recall(client, number)

@@ -37,6 +37,8 @@ class View:
     """Who asks for the operation that is being decided."""
     _looked_up: tuple[str | None, Entry | None] = (None, None)
     """The last key that was looked for, which is mostly the next to change, and its entry."""
+    _absent: str | None = None
+    """The last key that was looked for, and is not known at all: neither before the group nor by a change of it."""
 
     def __init__(self, keys: Keys, now: float) -> None:
         # Above stands what most groups leave as it is: a group of one operation takes a microsecond less so.
@@ -70,7 +72,9 @@ class View:
         entry = self._engine.find(key)
         self._looked_up = key, entry
         if entry is None:
-            check_key(key, self.limits.max_key_length)
+            check_key(key, self._keys.limits.max_key_length)
+            if self._keys.dropped_state(key) is None:
+                self._absent = key
         elif self._is_gone(key, entry):
             return None
         return entry
@@ -137,8 +141,10 @@ class View:
 
     def expires_at(self, ttl: float | None) -> float:
         """Return when something expires that is put now. Raises `InvalidTTLError`."""
-        seconds = check_ttl(ttl)
-        return NEVER if seconds is None else self.now + seconds
+        if ttl is None:
+            return NEVER
+        check_ttl(ttl)
+        return self.now + ttl
 
     def bound_to(self, ephemeral: bool | int) -> Owner | None:  # the field of the request
         """Return the process that a key is to be bound to. Raises `InvalidValueError` where it cannot be."""
@@ -154,16 +160,21 @@ class View:
 
     def put(self, key: str, value: bytes, expires_at: float, owner: Owner | None = None) -> None:
         """Give a key a new state, at a revision of its own."""
-        old = self.bury(key)
+        old = None if key == self._absent else self.bury(key)
         self.revision += 1
         if owner is not None:
             self.binds = True
         if expires_at != NEVER:
             self.expires = True
-        self._change(key, old, Put(value, self.revision, expires_at, owner))
+        new = Put(value, self.revision, expires_at, owner)
+        self.changes.append((key, new))
+        self._olds.append(old)
+        self._latest[key] = new
+        self._absent = None
 
     def put_all(self, items: dict[str, bytes], expires_at: float) -> None:
         """Give all `items`, which have no entry of any kind, a state, at one revision."""
+        self._absent = None
         self.revision += 1
         revision = self.revision
         if expires_at != NEVER:
@@ -182,7 +193,10 @@ class View:
     def _remove(self, key: str, old: Old, kind: Literal["deleted", "expired", "released"]) -> None:
         self.revision += 1
         self.removes = True
-        self._change(key, old, Removal(self.revision, kind))
+        new = Removal(self.revision, kind)
+        self.changes.append((key, new))
+        self._olds.append(old)
+        self._latest[key] = new
 
     def bury(self, key: str) -> Old:
         """Write down the removal of a key that is gone but for that. Return its state, None if there is none."""
@@ -206,11 +220,6 @@ class View:
         if looked_up != key:
             entry = self._engine.find(key)
         return self._keys.dropped_state(key) if entry is None else entry
-
-    def _change(self, key: str, old: Old, new: Put | Removal) -> None:
-        self.changes.append((key, new))
-        self._olds.append(old)
-        self._latest[key] = new
 
     def committed(self) -> Committed:
         """Return what the group changes."""
