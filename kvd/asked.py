@@ -12,12 +12,13 @@ from kvd.replies import refusal
 class Asked:
     """Waits for the reply; see `kvd.backend.asking.Asker`."""
 
-    __slots__ = ("_event", "body")
+    __slots__ = ("_event", "body", "reads")
 
     def __init__(self) -> None:
         self.body = b""
         """The reply; empty until there is one."""
         self._event: threading.Event | None = None
+        self.reads = 0
 
     @property
     def answered(self) -> bool:

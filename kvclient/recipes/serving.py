@@ -49,7 +49,7 @@ from kvclient.recipes.steps import Steps, ask
 from kvclient.recipes.waiting import Deadline, Wait, check_wait
 
 _CONFLICTS = KeyExistsError, KeyNotFoundError, RevisionMismatchError
-_LOOK_AHEAD, _LOOK_AHEAD_CROWDED = 4, 32
+_LOOK_AHEAD, _LOOK_AHEAD_CROWDED = 4, 16
 """Free jobs that are looked at, so that there is another one when somebody else was faster."""
 _CROWDED_SECONDS = 0.1
 """For so long after a conflict a worker prefers jobs that fall to it. Each conflict costs a request that waits for the

@@ -19,6 +19,9 @@ class Owner(NamedTuple):
 class Asker(Protocol):
     """Whoever sent a request, and waits for the reply."""
 
+    reads: int
+    """For the backend to count: reads since the last change."""
+
     def reply(self, body: bytes) -> None:
         """Answer the request that is under way."""
         ...

@@ -64,6 +64,7 @@ class Connection:
         """The events that the owner looks for; 0: the connection is not among those that it looks at."""
         self.waiting = False
         """Whether a request of the peer is under way."""
+        self.reads = 0
         self.held = False
         """Whether the peer has to wait until there is room for its large request."""
         self.large = 0

@@ -15,6 +15,7 @@ class Peer:
 
     def __init__(self):
         self.replies = []
+        self.reads = 0
 
     def reply(self, body):
         self.replies.append(json.loads(body))
@@ -29,10 +30,10 @@ class Peer:
 class Loop:
     """A backend on a data file, and the daemon's loop around it. What is sent together is one group."""
 
-    def __init__(self, path):
+    def __init__(self, path, sync="never"):
         self.wakeup = Wakeup()
-        self.engine = JsonFile(path, sync="never", max_file_bytes=1 << 30)
-        self.backend = FileBackend(self.engine, Limits(), CompactWhen(), self.wakeup, sync="never")
+        self.engine = JsonFile(path, sync=sync, max_file_bytes=1 << 30)
+        self.backend = FileBackend(self.engine, Limits(), CompactWhen(), self.wakeup, sync=sync)
         self.store, self.committer = self.backend._store, self.backend._committer
 
     def work(self, *, stopping=False):
@@ -43,11 +44,15 @@ class Loop:
         """Send operations, and return who waits for the replies."""
         peers = [Peer() for _ in operations]
         for peer, operation in zip(peers, operations, strict=True):
-            if operation.declared.does == "change":
-                self.backend.submit(operation, peer, 10)
-            else:
-                self.backend.read(operation, peer, 10)
+            self.ask_as(peer, operation)
         return peers
+
+    def ask_as(self, peer, operation):
+        """Send an operation."""
+        if operation.declared.does == "change":
+            self.backend.submit(operation, peer, 10)
+        else:
+            self.backend.read(operation, peer, 10)
 
     def send(self, *operations):
         """Return the reply to each operation."""

@@ -31,7 +31,10 @@ from kvd.worker import Wakeup, Worker
 _MOST_QUEUED_BYTES = 64 << 20
 """With so much waiting for the disk nothing more is received: many peers send large batches."""
 _BYSTANDER_SECONDS = 1.0
-"""So long after a read of one client among others, the committer's thread waits for the disk instead of the loop …"""
+"""So long after a client among others has read, the committer's thread waits for the disk instead of the loop …"""
+_BYSTANDER_READS = 3
+"""… if it has read more often than this since its last change: a queue's worker looks for its next job, and is a writer …
+"""
 _SLOW_DISK_SECONDS = 0.001
 """… and always where a sync takes so long. There writers that would take turns are brought together, too; see `_hold`.
 Only writers on a fast disk, who wait for it anyway, are spared the time that a thread takes to wake up."""
@@ -94,8 +97,10 @@ class FileBackend:
 
     def read(self, request: Any, asker: Asker, size: int) -> None:  # noqa: ARG002
         if asker is not self._last_asker:
-            self._bystanders_until = time.monotonic() + _BYSTANDER_SECONDS
+            if asker.reads >= _BYSTANDER_READS:
+                self._bystanders_until = time.monotonic() + _BYSTANDER_SECONDS
             self._last_asker = asker
+        asker.reads += 1
         try:
             answer = READS[request.op](self._keys, request)
         except KeyNotFoundError:
@@ -108,6 +113,7 @@ class FileBackend:
 
     def submit(self, request: Any, asker: Asker, size: int) -> None:
         self._last_asker = asker
+        asker.reads = 0
         if request.op in _BATCHES:
             size += _MEMBER_BYTES * len(getattr(request, OPERATIONS[request.op].concerns))
         self._committer.add(asker, request, size)
