@@ -33,7 +33,7 @@ _MOST_QUEUED_BYTES = 64 << 20
 _BYSTANDER_SECONDS = 1.0
 """So long after a client among others has read, the committer's thread waits for the disk instead of the loop …"""
 _BYSTANDER_READS = 3
-"""… if it has read more often than this since its last change: a queue's worker looks for its next job, and is a writer …
+"""… if it has read more often than this since its last change. (A queue's worker looks for its next job: a writer.) …
 """
 _SLOW_DISK_SECONDS = 0.001
 """… and always where a sync takes so long. There writers that would take turns are brought together, too; see `_hold`.
