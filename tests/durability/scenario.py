@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from kvclient.contract.errors import DataStoreError
-from kvd.backend.file.engine import file as data_file
+from kvd.backend.file.engine import tail
 from kvd.backend.file.engine.interface import EngineFailure
 from kvd.backend.file.engine.repair import repair
 from stores import Opened
@@ -35,7 +35,7 @@ class Journal:
 
 def commit(path, journal):
     """Commits of one and of several keys, one that makes the file grow, and the end."""
-    data_file._LEAST_EXTENT_BYTES = 65536  # so that it grows more than once
+    tail._LEAST_EXTENT_BYTES = 65536  # so that it grows more than once
     store = Opened(path, max_file_bytes=1_000_000)
     journal.attempt({"one": 1}, lambda: store.create("one", 1))
     journal.attempt({"two": 2, "three": 3}, lambda: store.batch({"two": 2, "three": 3}))

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 
 from kvclient.contract.errors import StoreCorruptError
-from kvd.backend.file.engine import file as data_file
+from kvd.backend.file.engine import tail
 from kvd.backend.file.engine.format import CLOSING, HEADER, Found
 from kvd.backend.file.engine.repair import repair
 from kvd.backend.file.engine.scan import walk
@@ -45,7 +45,7 @@ FORMS = {
 
 @pytest.fixture(params=FORMS)
 def sample(request, memory, clock, monkeypatch):
-    monkeypatch.setattr(data_file, "_LEAST_EXTENT_BYTES", 65536)  # a megabyte is more to read and no more to damage
+    monkeypatch.setattr(tail, "_LEAST_EXTENT_BYTES", 65536)  # a megabyte is more to read and no more to damage
     path = memory / "sample.json"
     grow(path, clock, **FORMS[request.param])
     return path

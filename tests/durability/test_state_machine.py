@@ -234,9 +234,9 @@ class StoreMachine(RuleBasedStateMachine):
         whole = False
         if group.staged is not None:
             staged, engine = group.staged, self.store.engine
-            fd, stop = engine._fd, staged.offset + len(staged.data)
+            fd, stop = engine._tail.fd, staged.offset + len(staged.data)
             if stop > engine.size - len(CLOSING):  # the spaces come before the commit
-                engine._extend(stop)
+                engine._tail.extend(stop)
             written = int(len(staged.data) * share)
             whole = written == len(staged.data) and not short
             torn = staged.data[:written] + (b"" if whole else garbage)

@@ -98,7 +98,7 @@ def test_what_a_crash_left_is_not_cut_where_it_cannot_be_read(path, bad):
     """The last commits of a file that was not closed may be what lies there: the start is refused, nothing is cut."""
     store = Opened(path)
     store.create("late", 1)
-    end = store.engine._end
+    end = store.engine._tail.end
     store.crash()
     size = path.stat().st_size
     bad.spoil(path, (end - 10) // BLOCK)

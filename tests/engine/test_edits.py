@@ -237,10 +237,10 @@ class TestBehindACrash:
         path = memory / "store.json"
         store = Opened(path)
         store.create("first", 1)
-        stop = store.engine._end
+        stop = store.engine._tail.end
         valid = tried = 0
         store.batch({f"key{number}": "x" * (number * 53 % 300) for number in range(14)})
-        start, end = store.engine._end - 1, store.engine._end
+        start, end = store.engine._tail.end - 1, store.engine._tail.end
         whole = path.read_bytes()
         store.crash()
         edges = [stop, *range((stop // 512 + 1) * 512, end, 512), end]

@@ -7,7 +7,8 @@ import os
 import pytest
 
 from kvclient.contract.errors import StoreFullError
-from kvd.backend.file.engine import file
+from kvd.backend.file.engine import tail
+from kvd.backend.file.engine.file import JsonFile
 from kvd.backend.file.engine.interface import EngineFailure
 from stores import Opened, as_others_read, assert_sound
 
@@ -50,7 +51,7 @@ def fail_to_write(fd, data, offset):  # noqa: ARG001
 @pytest.mark.parametrize("left", [0, 1, 60, 30_000, 300_000])
 def test_a_short_write_is_undone(path, monkeypatch, left):
     """When the disk is full in the middle of a commit the file is as it was, byte by byte, and goes on."""
-    monkeypatch.setattr(file, "_LEAST_EXTENT_BYTES", 65536)
+    monkeypatch.setattr(tail, "_LEAST_EXTENT_BYTES", 65536)
     with Opened(path) as store:
         store.create("key1", 1)
         before = path.read_bytes()
@@ -106,7 +107,7 @@ def test_a_failed_sync_is_not_tried_again(path, monkeypatch):
 
 def test_where_no_extent_fits_a_commit_gets_what_it_needs(path, monkeypatch):
     """On a disk with less room than the file grows by, commits go on one by one."""
-    monkeypatch.setattr(file, "_LEAST_EXTENT_BYTES", 65536)
+    monkeypatch.setattr(tail, "_LEAST_EXTENT_BYTES", 65536)
     with Opened(path) as store:
         store.create("filler", "x" * 65_000)
         size = path.stat().st_size
@@ -178,10 +179,10 @@ def half_spaces(fd, count, end, offset):  # noqa: ARG001
 @pytest.mark.parametrize(
     ("module", "name", "instead"),
     [
-        (file, "pwrite_spaces", half_spaces),
-        (file, "pwrite_parts", half_write),
+        (tail, "pwrite_spaces", half_spaces),
+        (tail, "pwrite_parts", half_write),
         (os, "fdatasync", interrupt),
-        (file.JsonFile, "apply", interrupt),
+        (JsonFile, "apply", interrupt),
     ],
     ids=["growing", "writing", "syncing", "applying"],
 )

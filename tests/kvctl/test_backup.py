@@ -120,7 +120,7 @@ def test_a_torn_tail_is_left_out(memory, monkeypatch):
     path, target = memory / "store.json", memory / "copy.json"
     opened = Opened(path)
     opened.create("whole", 1)
-    end = opened.engine._end
+    end = opened.engine._tail.end
     opened.crash()
     data = path.read_bytes()
     path.write_bytes(data[:end] + b',"":{"crc":"0' + data[end + 13 :])

@@ -6,7 +6,7 @@ import time
 import pytest
 from loop import Loop
 
-from kvd.backend.file.engine import file
+from kvd.backend.file.engine import tail
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def fill_disk(monkeypatch):
     """Have the disk refuse so many writes; return how many are left to be refused."""
 
     def fill(times):
-        write, left = file.pwrite_parts, [times]
+        write, left = tail.pwrite_parts, [times]
 
         def refuse(*arguments):
             if left[0] > 0:
@@ -31,7 +31,7 @@ def fill_disk(monkeypatch):
                 raise OSError(errno.ENOSPC, "No space left on device")
             write(*arguments)
 
-        monkeypatch.setattr(file, "pwrite_parts", refuse)
+        monkeypatch.setattr(tail, "pwrite_parts", refuse)
         return left
 
     return fill

@@ -1,19 +1,16 @@
 """The JSON data file as an engine: an index in memory, commits appended in place, one at a time.
 
-Invariants kept here:
+Invariants kept here and in `kvd.backend.file.engine.tail`:
 - At every moment the file is one JSON object, with at least every commit in it whose `write` has returned.
-- `_end` is where the next commit goes; from there to the closing brace at `_size - 2` the file is spaces: at least one,
-  from the first commit on that is written to an open file.
-- A failed write leaves the file as it was before, or makes the engine refuse all further writes.
 - No byte is ever written at or behind `max_file_bytes`; see `_limit` for a file that has more bytes already.
 """
 
-import errno
 import logging
 import os
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -41,7 +38,6 @@ from kvd.backend.file.engine.interface import (
     Commit,
     Compaction,
     DiskJob,
-    EngineFailure,
     Entry,
     History,
     Outcome,
@@ -52,24 +48,16 @@ from kvd.backend.file.engine.load import Progress
 from kvd.backend.file.engine.opening import open_file
 from kvd.backend.file.engine.outcomes import affordable
 from kvd.backend.file.engine.rescue import rescue
-from kvd.backend.file.engine.snapshot import GROUP_BYTES, close_at, pwrite_all, pwrite_parts, pwrite_spaces
-from kvd.backend.file.engine.watch import Watch
+from kvd.backend.file.engine.snapshot import GROUP_BYTES
+from kvd.backend.file.engine.tail import Tail
 from kvd.lock import Lock, is_at
 
 log = logging.getLogger(__name__)
 
-# By how much the file grows at a time. Overwriting spaces costs a fifth to a third less per fdatasync than growing the
-# file at each commit. And whenever it grows the closing brace moves, which a program that has read the brace and not
-# yet met the end of the file can see; jq, for one, works on what it has read in between. So it should grow seldom: a
-# small file doubles, which is ten times until it has a megabyte, and yet shows a person who looks into it no screens
-# of spaces; then it is a megabyte at a time, or an eighth. Larger steps would make the commit that grows it wait longer
-# (1 MiB 1 to 3 ms, 4 MiB 13 ms).
-_LEAST_EXTENT_BYTES, _USUAL_EXTENT_BYTES, _MOST_EXTENT_BYTES = 1 << 10, 1 << 20, 4 << 20
 # What removals may use of a file that is full for everything else, as a share of max_file_bytes and at most.
 _RESERVE_SHARE, _RESERVE_BYTES = 16, 64 * 1024
 # What the remembered outcomes may use of a compacted file, as a share of max_file_bytes.
 _OUTCOMES_SHARE = 16
-_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 _open_here: "weakref.WeakSet[JsonFile]" = weakref.WeakSet()
 
@@ -102,7 +90,6 @@ class JsonFile:
         self._lock: Lock | None = None
         self._pid = os.getpid()
         self._move: Move | None = None
-        self._fd = -1
         self._progress = progress
         try:
             self._lock = Lock(self.path, f"The data file {self.path}", served_on)
@@ -117,9 +104,13 @@ class JsonFile:
     def _open(self) -> None:
         assert self._lock is not None
         opened = open_file(self.path, self._temporary, self._lock, self._max_file_bytes, self._progress)
-        self._fd, self._index, loaded = opened
-        self._size = os.fstat(self._fd).st_size
-        self._end = self._tidy_bytes = loaded.end
+        fd, self._index, loaded = opened
+        try:
+            self._tail = Tail(self.path, fd, loaded.end, self._max_file_bytes)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._tidy_bytes = loaded.end
         self.revision = loaded.revision
         self.outcomes = loaded.outcomes
         self.clears = loaded.clears
@@ -130,10 +121,6 @@ class JsonFile:
         # that an address stays readable while the index is moved over.
         self._base = 0
         self._previous: tuple[int, int] | None = None
-        self._watch = Watch(self.path, self._fd)
-        self._failed: str | None = None
-        self._unapplied: tuple[Encoded, int] | None = None
-        """A commit that is being written, or was and is not applied yet, and the size of the file before it."""
         self._carried_bytes = 0
 
     def __len__(self) -> int:
@@ -146,7 +133,7 @@ class JsonFile:
         return self._index.holds_any(keys)
 
     def read(self, entry: Entry) -> bytes:
-        fd, offset = self._fd, entry.address - self._base
+        fd, offset = self._tail.fd, entry.address - self._base
         if offset < 0:
             assert self._previous is not None
             fd, offset = self._previous[0], entry.address - self._previous[1]
@@ -184,7 +171,7 @@ class JsonFile:
     @property
     def size(self) -> int:
         """Bytes of the file, the spaces kept for the next commits included."""
-        return self._size
+        return self._tail.size
 
     @property
     def live_bytes(self) -> int:
@@ -194,14 +181,14 @@ class JsonFile:
     @property
     def used_bytes(self) -> int:
         """Bytes of the file up to the spaces kept for the next commits."""
-        return self._end + len(CLOSING)
+        return self._tail.end + len(CLOSING)
 
     @property
     def reclaimable(self) -> int:
-        groups = 2 * self._index.live_bytes // GROUP_BYTES + 1
-        return max(
-            0, self._end - len(HEADER) - self._index.live_bytes - groups * SNAPSHOT_MARKER_BYTES - self._carried_bytes
-        )
+        live = self._index.live_bytes
+        groups = 2 * live // GROUP_BYTES + 1
+        tidy = len(HEADER) + live + groups * SNAPSHOT_MARKER_BYTES + self._carried_bytes
+        return max(0, self._tail.end - tidy)
 
     def cost(
         self,
@@ -213,13 +200,15 @@ class JsonFile:
         clearing = 0 if clear is None else cost_of_clear(clear) + FRAME_BYTES
         cost = rough_cost(changes, client, fields) + clearing
         # Far from full, there is no need to be exact.
-        return cost if self._end + cost < self._max_file_bytes // 2 else close_cost(changes, client, fields) + clearing
+        if self._tail.end + cost < self._max_file_bytes // 2:
+            return cost
+        return close_cost(changes, client, fields) + clearing
 
     def room(self, *, removing: bool) -> int:
         bytes_between = len(OPEN_END) + MARKER_BYTES
         if removing:
-            return self._limit(removing=True) - bytes_between - self._end
-        return self._max_file_bytes - bytes_between - self._end - self._reserve
+            return self._limit(removing=True) - bytes_between - self._tail.end
+        return self._max_file_bytes - bytes_between - self._tail.end - self._reserve
 
     def _limit(self, *, removing: bool) -> int:
         """Return how many bytes the file may have.
@@ -236,80 +225,21 @@ class JsonFile:
     def stage(self, commit: Commit) -> Encoded:
         synced = self._durable_revision if self._durable_revision < self.revision else None
         timed = commit.time != NEVER
-        encoded = encode_commit(commit, self._end, synced=synced, timed=timed)
+        encoded = encode_commit(commit, self._tail.end, synced=synced, timed=timed)
         if encoded.stop + len(OPEN_END) > self._max_file_bytes:
             limit = self._limit(removing=all(isinstance(change, Removal) for _, change in commit.changes))
             limit -= len(OPEN_END)
             if encoded.stop <= limit:
                 return encoded
-            encoded = encode_commit(commit, self._end, synced=synced, aligned=False, timed=timed)
+            encoded = encode_commit(commit, self._tail.end, synced=synced, aligned=False, timed=timed)
             if encoded.stop > limit:
                 raise full(self.path, self._max_file_bytes)
         return encoded
 
     def write(self, staged: Encoded) -> None:
-        if self._failed is not None:
-            raise EngineFailure(self._failed)
-        if self._unapplied is not None:  # its caller was interrupted
-            self._undo()
-        self._watch.glance()
-        self._unapplied = staged, self._size
-        last = staged.parts[-1]
-        try:
-            if staged.stop > self._size - len(OPEN_END):
-                self._extend(staged.stop)
-            pwrite_parts(self._fd, staged.parts, staged.offset)
-            self._watch.expect(last, staged.stop - len(last), size=self._size)
-        except OSError as error:
-            self._undo()
-            if error.errno not in _NO_SPACE:
-                raise self._fail("written to", error) from None
-            raise StoreFullError(
-                f"The disk of {self.path} is full ({error.strerror}). Nothing was changed; "
-                "writing resumes when there is room."
-            ) from None
-        except BaseException:
-            self._undo()
-            raise
+        self._tail.write(staged)
         if self._sync_mode == "always":
-            self.sync()
-
-    def _extend(self, stop: int) -> None:
-        """Move the closing brace so that a commit can end at `stop`; by a whole extent where there is room for it."""
-        needed = stop + len(OPEN_END)
-        extent = max(_LEAST_EXTENT_BYTES, min(self._size, _USUAL_EXTENT_BYTES), self._size // 8)
-        extent = min(extent, _MOST_EXTENT_BYTES)
-        wanted = max(needed, min(self._size + extent, self._max_file_bytes))
-        brace = self._size - len(CLOSING)
-        for size in (wanted, needed):
-            try:
-                pwrite_spaces(self._fd, size - len(CLOSING) - brace, CLOSING, brace)
-            except OSError as error:
-                if error.errno not in _NO_SPACE or size == needed:
-                    raise
-                self._restore_size()
-            else:
-                self._size = size
-                return
-
-    def _restore_size(self) -> None:
-        os.pwrite(self._fd, CLOSING, self._size - len(CLOSING))
-        os.ftruncate(self._fd, self._size)
-
-    def _undo(self) -> None:
-        """Bring the file back to what it was before `write`: as long, and spaces from the last commit on."""
-        assert self._unapplied is not None
-        staged, size = self._unapplied
-        self._size = size
-        kept = size - len(CLOSING)
-        try:
-            if (overwritten := min(staged.stop, kept) - staged.offset) > 0:
-                pwrite_all(self._fd, b" " * overwritten, staged.offset)
-            self._restore_size()
-            self._watch.expect(b"", kept, size=size)
-            self._unapplied = None
-        except OSError as error:
-            raise self._fail("restored", error) from None
+            self._tail.sync()
 
     def apply(self, staged: Encoded) -> None:
         commit = staged.commit
@@ -320,8 +250,7 @@ class JsonFile:
             self.clears = [*self.clears, commit.clear]
         if commit.cleared is not None:
             self.clears = [clear for clear in self.clears if clear.revision != commit.cleared]
-        self._end = staged.stop
-        self._unapplied = None
+        self._tail.advance(staged.stop)
         self.revision = commit.revision
         if commit.time == NEVER:
             self.history_from = commit.revision
@@ -329,83 +258,68 @@ class JsonFile:
             self._durable_revision = commit.revision
 
     def sync(self) -> None:
-        if self._failed is not None:
-            raise EngineFailure(self._failed)
+        self._tail.check()
         revision = self.revision
-        if self._sync_mode != "always" and revision == self._durable_revision:
-            return
-        try:
-            os.fdatasync(self._fd)
-        except OSError as error:
-            # The kernel may have dropped the pages and would report success the next time: never try again.
-            raise self._fail("synced to disk", error) from None
-        if self._sync_mode != "always":
+        if self._sync_mode == "always":
+            self._tail.sync()
+        elif revision != self._durable_revision:
+            self._tail.sync()
             self._durable_revision = revision
-
-    def _fail(self, what: str, error: OSError) -> EngineFailure:
-        self._failed = (
-            f"The data file {self.path} could not be {what}: {error}. What is on disk shows at the next start."
-        )
-        return EngineFailure(self._failed)
 
     # Upkeep.
 
     def verify(self) -> None:
         if self._lock is not None:
             self._lock.restore()
-        if self._unapplied is not None:  # its caller was interrupted
-            self._undo()
-        self._watch.verify()
+        self._tail.settle()
+        self._tail.watch.verify()
 
     def history(self, after: int) -> History:
-        yield from history(self.path, self._fd, self._end, self.history_from, after)
+        yield from history(self.path, self._tail.fd, self._tail.end, self.history_from, after)
 
     def compact(
         self, now: float, outcomes: dict[str, Outcome], keys: Iterable[str] | None = None, *, untold: bool = False
     ) -> Compaction:
         if self._move is not None:
             return
+        tail = self._tail
         # A file may have more bytes than a limit that was lowered since.
-        new_base = self._base + max(self._size, self._limit(removing=True))
+        new_base = self._base + max(tail.size, self._limit(removing=True))
         self._temporary.unlink(missing_ok=True)
         carried = affordable(outcomes, self._max_file_bytes // _OUTCOMES_SHARE)
         clears = self.clears
-        before, started = self._size, time.monotonic()
+        before, started = tail.size, time.monotonic()
         move = self._move = Move(
             self._index,
             temporary=self._temporary,
-            old_fd=self._fd,
+            old_fd=tail.fd,
             old_base=self._base,
-            start=self._end,
+            start=tail.end,
             new_base=new_base,
             revision=self.revision,
         )
         move.untold = untold
         try:
-            move.snapshot.resemble(self._fd)
+            move.snapshot.resemble(tail.fd)
             yield from move.copy_entries(self.read, now, keys)
             yield from move.copy_notes(carried, clears)
-            yield from move.copy_tail(lambda: self._end)
-            self._watch.expect_replacement(move.snapshot.fd)
+            yield from move.copy_tail(lambda: tail.end)
+            tail.watch.expect_replacement(move.snapshot.fd)
             yield DiskJob(self._publish, alone=True)
         except BaseException:
             self._move = None
-            self._watch.expect_replacement(None)
-            if self._failed is None and is_at(move.snapshot.fd, self.path):  # interrupted behind the rename
-                self._failed = (
-                    f"The compaction of {self.path} was interrupted. What is on disk shows at the next start."
-                )
+            tail.watch.expect_replacement(None)
+            if is_at(move.snapshot.fd, self.path):  # interrupted behind the rename
+                tail.lose()
             move.snapshot.discard()
             raise
-        self._previous = (self._fd, self._base)
-        self._fd, self._base = move.snapshot.fd, new_base
-        self._end = self._tidy_bytes = move.snapshot.end
-        self._size = self._end + len(CLOSING)
-        self._unapplied = None
+        self._previous = (tail.fd, self._base)
+        tail.follow(move.snapshot.fd, move.snapshot.end)
+        self._base = new_base
+        self._tidy_bytes = tail.end
         self._carried_bytes = move.carried_bytes
         self.history_from = move.revision
         self._durable_revision = self.revision
-        self._watch.follow(self._fd, self._size)
         yield from move.move_index(self.dropped)
         self._move = None
         # A commit that was decided before the last of these steps may still ask for what it replaces, in the old file.
@@ -413,18 +327,16 @@ class JsonFile:
         (previous, _), self._previous = self._previous, None
         # Of a gigabyte, freeing its cached pages and its blocks takes long.
         yield DiskJob(partial(os.close, previous), alone=False)
-        log.info(
-            "compacted %s from %d to %d bytes in %.1f s", self.path, before, self._size, time.monotonic() - started
-        )
+        log.info("compacted %s from %d to %d bytes in %.1f s", self.path, before, tail.size, time.monotonic() - started)
 
     def _publish(self) -> None:
         assert self._move is not None
-        self._watch.verify()
+        self._tail.watch.verify()
         try:
-            self._move.publish(self.path, self._end, self._max_file_bytes)
+            self._move.publish(self.path, self._tail.end, self._max_file_bytes)
         except OSError as error:
             if is_at(self._move.snapshot.fd, self.path):
-                raise self._fail("put in place for good", error) from None
+                raise self._tail.fail("put in place for good", error) from None
             raise
 
     def rescue(self, alive: Callable[[], None]) -> str:
@@ -432,26 +344,14 @@ class JsonFile:
 
     def close(self) -> None:
         """Trim the file to its commits, make it durable and free the lock. Does nothing the second time."""
-        if self._fd < 0:
+        if self._tail.fd < 0:
             return
         try:
-            if self._failed is None:
-                self._trim()
+            if not self._tail.failed:
+                with suppress(StoreCorruptError):
+                    self._tail.trim()
         finally:
             self._abandon()
-
-    def _trim(self) -> None:
-        try:
-            if self._unapplied is not None:
-                self._undo()
-            self._watch.verify()
-        except StoreCorruptError:
-            return
-        try:
-            close_at(self._fd, self._end, self._size)
-            os.fsync(self._fd)
-        except OSError as error:
-            raise self._fail("closed", error) from None
 
     def abandon(self) -> None:
         """Close without touching the file: for a child process that inherited it.
@@ -463,11 +363,8 @@ class JsonFile:
             self._move.snapshot.leave()
 
     def _abandon(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        if hasattr(self, "_watch"):
-            self._watch.close()
+        if hasattr(self, "_tail"):
+            self._tail.close()
         if getattr(self, "_previous", None) is not None:
             os.close(self._previous[0])  # type: ignore[index]
             self._previous = None
