@@ -32,7 +32,8 @@ class Socket(socket.socket):
     """
 
     def __del__(self) -> None:
-        self.close()
+        if self.fileno() >= 0:  # it may never have been one
+            self.close()
 
 
 class Line(ABC):

@@ -177,7 +177,6 @@ MANY = """
 import asyncio, resource, sys
 from kvclient import AsyncClient
 from kvclient.client.asynchronous import MOST_CONNECTIONS
-from kvclient.client.line import Socket
 _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 

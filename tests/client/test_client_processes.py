@@ -66,6 +66,25 @@ def test_a_forgotten_connection_closes_its_socket(shared_daemon, monkeypatch):
     assert [] == [str(warning.message) for warning in caught]
 
 
+NO_DESCRIPTORS = """
+import resource, sys
+from kvclient import Client, DataStoreError
+store = Client(sys.argv[1])
+store.ping()
+store._connection().close()
+resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))
+try:
+    store.ping()
+except DataStoreError as error:
+    print(error)
+"""
+
+
+def test_a_client_that_gets_no_socket_says_only_that(python, shared_daemon):
+    """Nothing of a socket that was never there."""
+    assert "Too many open files" in python(NO_DESCRIPTORS, shared_daemon.endpoint)
+
+
 def test_a_closed_client_connects_again(shared_daemon, key):
     """`with` closes the connection; another call opens one."""
     with Client(shared_daemon.endpoint) as store:

@@ -31,13 +31,14 @@ from kvd.worker import Wakeup, Worker
 _MOST_QUEUED_BYTES = 64 << 20
 """With so much waiting for the disk nothing more is received: many peers send large batches."""
 _BYSTANDER_SECONDS = 1.0
-"""So long after a client among others has read, the committer's thread waits for the disk instead of the loop …"""
+"""For so long after a bystander has read, the committer's thread waits for the disk instead of the loop. Only writers
+on a fast disk, who wait for it anyway, are spared the time that a thread takes to wake up."""
 _BYSTANDER_READS = 3
-"""… if it has read more often than this since its last change. (A queue's worker looks for its next job: a writer.) …
-"""
+"""A bystander is a client among others that has read more often than this since its last change. A queue's worker,
+which looks for its next job in between, is none."""
 _SLOW_DISK_SECONDS = 0.001
-"""… and always where a sync takes so long. There writers that would take turns are brought together, too; see `_hold`.
-Only writers on a fast disk, who wait for it anyway, are spared the time that a thread takes to wake up."""
+"""Where a sync takes so long the thread always waits, and writers that would take turns are brought together; see
+`_hold`."""
 _YIELD_SECONDS = 0.00005
 """The least time to poll for while the committer's thread is at the disk."""
 _MEMBER_BYTES = 400

@@ -18,7 +18,7 @@ def rough_cost(changes: Sequence[tuple[str, Put | Removal]], client: str | None,
     """Return an upper bound of the bytes of changes and of their outcome, if `client` asks for it, quickly."""
     cost = 0
     if client is not None:
-        cost = 2 * (len(client) * _CHARACTER_BYTES + _OUTCOME_BYTES) + len(fields)
+        cost = 2 * (len(client) * _CHARACTER_BYTES + _OUTCOME_BYTES) + len(fields)  # in the marker, and among results
     for key, change in changes:
         cost += _ENTRY_BYTES + _CHARACTER_BYTES * len(key)
         if len(change) > 2:  # a put; `isinstance` takes twice as long
@@ -29,7 +29,7 @@ def rough_cost(changes: Sequence[tuple[str, Put | Removal]], client: str | None,
 
 
 def close_cost(changes: Sequence[tuple[str, Put | Removal]], client: str | None, fields: bytes) -> int:
-    """Return the same, as close as it can be without the commit that they will be in."""
+    """Return an upper bound of the same, as close as it can be without the commit that they will be in."""
     cost = FRAME_BYTES
     if client is not None:
         cost += len(client) * _CHARACTER_BYTES + _OUTCOME_BYTES

@@ -55,7 +55,8 @@ class Watch:
     def expect(self, last: bytes, offset: int, *, size: int) -> None:
         """Take note of our own write of `last` at `offset`, after which the file has `size` bytes."""
         self._size = size
-        self._written, self._written_at = last, offset
+        self._last = last[-_COMPARED:]
+        self._last_at = offset + len(last) - len(self._last)
 
     def expect_replacement(self, fd: int | None) -> None:
         """Take note that the file `fd` is about to be renamed to the path; None: that it is not, after all."""
@@ -77,14 +78,13 @@ class Watch:
             self._inotify.happened()  # what happens from now on shows in the next glance
         self._verify_identity()
         self._verify_size()
-        expected = self._written[-_COMPARED:]
         try:
             first = os.pread(self._fd, len(HEADER), 0)
-            last = os.pread(self._fd, len(expected), self._written_at + len(self._written) - len(expected))
+            last = os.pread(self._fd, len(self._last), self._last_at)
             closing = os.pread(self._fd, len(CLOSING), self._size - len(CLOSING))
         except OSError as error:
             self._fail(f"can no longer be read ({error.strerror})")
-        if (first, last, closing) != (HEADER, expected, CLOSING):
+        if (first, last, closing) != (HEADER, self._last, CLOSING):
             self._fail("was written to by another program")
         self._unsure = False
 
