@@ -166,11 +166,7 @@ class View:
             self.binds = True
         if expires_at != NEVER:
             self.expires = True
-        new = Put(value, self.revision, expires_at, owner)
-        self.changes.append((key, new))
-        self._olds.append(old)
-        self._latest[key] = new
-        self._absent = None
+        self._change(key, old, Put(value, self.revision, expires_at, owner))
 
     def put_all(self, items: dict[str, bytes], expires_at: float) -> None:
         """Give all `items`, which have no entry of any kind, a state, at one revision."""
@@ -193,10 +189,7 @@ class View:
     def _remove(self, key: str, old: Old, kind: Literal["deleted", "expired", "released"]) -> None:
         self.revision += 1
         self.removes = True
-        new = Removal(self.revision, kind)
-        self.changes.append((key, new))
-        self._olds.append(old)
-        self._latest[key] = new
+        self._change(key, old, Removal(self.revision, kind))
 
     def bury(self, key: str) -> Old:
         """Write down the removal of a key that is gone but for that. Return its state, None if there is none."""
@@ -220,6 +213,12 @@ class View:
         if looked_up != key:
             entry = self._engine.find(key)
         return self._keys.dropped_state(key) if entry is None else entry
+
+    def _change(self, key: str, old: Old, new: Put | Removal) -> None:
+        self.changes.append((key, new))
+        self._olds.append(old)
+        self._latest[key] = new
+        self._absent = None
 
     def committed(self) -> Committed:
         """Return what the group changes."""
@@ -263,7 +262,7 @@ class View:
         return self._of_the_written(self.changes) if self._unwritten else self.changes
 
     def written_since_start(self) -> list[tuple[str, Put | Removal]]:
-        """Return those of the operation."""
+        """Return the changes of the operation that the file has to hold."""
         count = self._start[0]
         changes = self.changes[count:] if count else self.changes
         return self._of_the_written(changes) if self._unwritten else changes
