@@ -28,6 +28,15 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
+def runs(pid: int) -> bool:
+    """Tell whether there is such a process. One that has ended and was not waited for by its parent is none."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in {"Z", "X"}
+
+
 def environment(directory: Path, **more: str) -> dict[str, str]:
     """Return an environment in which everything that kvd touches lies below `directory`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("KVD_", "XDG_"))}

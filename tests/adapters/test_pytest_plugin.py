@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from processes import environment, wait_until
+from processes import environment, runs, wait_until
 
 # Where kvd is installed with this plugin, pytest finds it by itself; from a bare source tree it has to be named.
 PLUGIN = ["-p", "kvclient.adapters.pytest"]
@@ -126,7 +126,7 @@ def test_it(kvd_store):
     run(tests, code=1)
 
     assert [] == left(directory)
-    assert not Path("/proc", (directory / "pid").read_text()).exists()
+    assert not runs(int((directory / "pid").read_text()))
 
 
 def test_the_daemon_ends_with_a_run_that_is_killed(command, directory, surroundings):
@@ -143,9 +143,9 @@ def test_it(kvd_store):
     with subprocess.Popen(command(tests), cwd=directory, env=surroundings, stdout=subprocess.DEVNULL) as run:
         wait_until((directory / "pid").exists)
         run.kill()
-    daemon = Path("/proc", (directory / "pid").read_text())
+    daemon = int((directory / "pid").read_text())
 
-    wait_until(lambda: not daemon.exists())
+    wait_until(lambda: not runs(daemon))
 
 
 def test_ctrl_c(command, directory, surroundings):
