@@ -123,5 +123,5 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def key():
-    """A key that no other test uses."""
-    return f"unique{next(_numbers)}"
+    """A key that no other test uses, and that no other such key begins with."""
+    return f"unique{next(_numbers):06}"
