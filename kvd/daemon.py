@@ -14,11 +14,13 @@ from kvd.changes import Changes
 from kvd.memory import keep_little
 from kvd.replies import as_text
 from kvd.server.activation import take_sockets
-from kvd.server.connections import Connections
 from kvd.server.dispatch import Dispatch
 from kvd.server.endpoint import Endpoint
 from kvd.server.notify import Notifier, summary
+from kvd.server.peers import Peers
+from kvd.server.poller import Poller
 from kvd.server.server import Server
+from kvd.server.transport.native import Native
 from kvd.settings import Settings
 from kvd.watch.hub import Hub
 from kvd.worker import Wakeup
@@ -69,10 +71,12 @@ def _serve(settings: Settings, changes: Changes, endpoint: Endpoint, engine: Jso
         beat=lambda: notifier.beat(lambda: summary(dispatch.status())),
     )
     hub = Hub(backend.events, settings.max_watchers)
-    connections = Connections(endpoint.bind(), wakeup, most_bytes=limits.max_request_bytes)
-    connections.listen_to(backend.fd)
-    server = Server(connections, backend, hub, wakeup)
-    dispatch = Dispatch(backend, hub, connections, limits, as_text(endpoint.address), changes, server.stop)
+    peers = Peers(when_gone=hub.gone)
+    poller = Poller(wakeup)
+    poller.wake_for(backend.fd)
+    transport = Native(endpoint.bind(), poller, peers, most_bytes=limits.max_request_bytes)
+    server = Server(poller, backend, hub, wakeup)
+    dispatch = Dispatch(backend, hub, peers, limits, as_text(endpoint.address), changes, server.stop)
 
     def stop(number: int, _: FrameType | None) -> None:
         log.info("stopping on %s", signal.Signals(number).name)
@@ -90,7 +94,8 @@ def _serve(settings: Settings, changes: Changes, endpoint: Endpoint, engine: Jso
         server.run(dispatch)
     finally:
         notifier.stopping()
-        connections.close()
+        transport.close()
+        poller.close()
         backend.close()
         wakeup.close()
     log.info("stopped")

@@ -6,11 +6,23 @@ import struct
 import time
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from kvclient.contract.errors import InvalidValueError
 from kvd.backend.asking import Owner
 
 _START_TIME = 22 - 3  # in what follows the name of the program in /proc/PID/stat, which begins with field 3
+
+
+class Identity(NamedTuple):
+    """Who opened a connection over a Unix socket, as the kernel tells it."""
+
+    pid: int
+    """0: a process of another pid namespace."""
+    uid: int
+    gid: int
+    accepted: float
+    """When the connection was accepted, in clock ticks since the boot."""
 
 
 @cache
@@ -71,34 +83,31 @@ def process_named_by(asker: Owner, pid: int) -> Owner:
     return named_process(pid, asker.uid)
 
 
-def peer_process(credentials: tuple[int, int, int] | None, accepted: float) -> Owner:
-    """Return the process that opened a connection, which was accepted at `accepted`, in clock ticks since the boot.
+def peer_process(peer: Identity | None) -> Owner:
+    """Return the process that opened a connection; the connection itself may be closed.
 
-    `credentials` are what `peer_credentials` returned then; the connection itself may be closed.
-
-    Raises `InvalidValueError` where the kernel cannot tell: over TCP, and across pid namespaces.
+    Raises `InvalidValueError` where the kernel cannot tell: over TCP (None), and across pid namespaces.
     """
-    if credentials is None:
+    if peer is None:
         raise InvalidValueError("An ephemeral key needs a Unix socket: over TCP the kernel cannot tell who asks.")
-    pid, uid, _ = credentials
-    if pid == 0:
+    if peer.pid == 0:
         raise InvalidValueError(
             "An ephemeral key needs a process that the daemon can see; this one is in another pid namespace."
         )
-    start = started(pid)
+    start = started(peer.pid)
     # A pid that was used again since belongs to a process that started later than the connection was made.
-    if start is None or start > accepted:
-        raise InvalidValueError(f"A key cannot be bound to process {pid}: it has ended.")
-    return Owner(pid, start, boot(), uid)
+    if start is None or start > peer.accepted:
+        raise InvalidValueError(f"A key cannot be bound to process {peer.pid}: it has ended.")
+    return Owner(peer.pid, start, boot(), peer.uid)
 
 
-def peer_credentials(connection: socket.socket) -> tuple[int, int, int] | None:
-    """Return pid, uid and gid of who opened a connection over a Unix socket (unix(7), SO_PEERCRED); None over TCP."""
-    if connection.family != socket.AF_UNIX:
+def identity(accepted: socket.socket) -> Identity | None:
+    """Return who opened a connection that was just accepted (unix(7), SO_PEERCRED); None over TCP."""
+    if accepted.family != socket.AF_UNIX:
         return None
-    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    found = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, gid = struct.unpack("3i", found)
-    return pid, uid, gid
+    return Identity(pid, uid, gid, ticks_since_boot())
 
 
 def ticks_since_boot() -> float:

@@ -19,7 +19,7 @@ from kvd.changes import Changes
 from kvd.limits import Limits
 from kvd.replies import DONE, as_text, encode
 from kvd.requests.parser import LARGE_BYTES, Parser, Steps
-from kvd.server.connections import Connection, Connections
+from kvd.server.peers import Peer, Peers
 from kvd.version import VERSION
 from kvd.watch.hub import Hub
 
@@ -29,7 +29,7 @@ _OUT_OF_MEMORY = DataStoreError(
     "The daemon has not enough memory for this request. Nothing was changed; send less at a time."
 )
 _MOST_PROCESSES = 100
-Handler = Callable[[Any, Connection, int], None]
+Handler = Callable[[Any, Peer, int], None]
 
 
 class Dispatch:
@@ -39,7 +39,7 @@ class Dispatch:
         self,
         backend: Backend,
         hub: Hub,
-        connections: Connections,
+        peers: Peers,
         limits: Limits,
         endpoint: str,
         changes: Changes,
@@ -48,13 +48,13 @@ class Dispatch:
         """`stop` is called for the request of that name."""
         self._backend = backend
         self._hub = hub
-        self._connections = connections
+        self._peers = peers
         self._limits = limits
         self._endpoint = endpoint
         self._changes = changes
         self._end = stop
         self._parser = Parser(limits)
-        self.large: deque[tuple[Connection, Steps, int]] = deque()
+        self.large: deque[tuple[Peer, Steps, int]] = deque()
         """Large frames that wait to be parsed."""
         self._started = time.monotonic()
         self._operations: Counter[str] = Counter()
@@ -64,7 +64,7 @@ class Dispatch:
             for op, model in OPERATIONS.items()
         } | {"watch": self._watch}
 
-    def receive(self, peer: Connection) -> None:
+    def receive(self, peer: Peer) -> None:
         """Receive from a peer, and have its request carried out if one is whole."""
         try:
             body = peer.receive()
@@ -102,26 +102,26 @@ class Dispatch:
 
     # Handlers.
 
-    def _watch(self, request: Any, peer: Connection, _: int) -> None:
+    def _watch(self, request: Any, peer: Peer, _: int) -> None:
         self._hub.watch(request, peer)
 
-    def _ping(self, _request: Any, peer: Connection, _: int) -> None:
+    def _ping(self, _request: Any, peer: Peer, _: int) -> None:
         refusing = self._backend.refusing
         peer.reply(DONE if refusing is None else encode({"refusing": str(refusing)}))
 
-    def _compact(self, _request: Any, peer: Connection, _: int) -> None:
+    def _compact(self, _request: Any, peer: Peer, _: int) -> None:
         self._backend.compact()
         peer.reply(DONE)
 
-    def _stop(self, _request: Any, peer: Connection, _: int) -> None:
+    def _stop(self, _request: Any, peer: Peer, _: int) -> None:
         log.info("asked to stop")
         peer.reply(DONE)
         self._end()
 
-    def _status(self, _request: Any, peer: Connection, _: int) -> None:
+    def _status(self, _request: Any, peer: Peer, _: int) -> None:
         peer.reply(encode({"status": self.status() | {"processes": self._processes()}}))
 
-    def _stats(self, _request: Any, peer: Connection, _: int) -> None:
+    def _stats(self, _request: Any, peer: Peer, _: int) -> None:
         peer.reply(encode({"stats": self.statistics()}))
 
     # For people.
@@ -136,7 +136,7 @@ class Dispatch:
             **{name: as_text(told) if name == "file" else told for name, told in self._backend.describe().items()},
             "uptime": round(time.monotonic() - self._started, 3),
             "limits": self._limits._asdict(),
-            "peers": len(self._connections),
+            "peers": len(self._peers),
             "watchers": len(self._hub),
             **{name: told for name, told in self._trouble().items() if told},
         }
@@ -144,10 +144,10 @@ class Dispatch:
     def _processes(self) -> list[dict[str, int]]:
         """Return which processes have connections, those with most of them first."""
         connections, watching = Counter[int](), Counter[int]()
-        for peer in self._connections:
-            connections[peer.pid] += 1
-            watching[peer.pid] += self._hub.has(peer)
-        del connections[0]
+        for peer in self._peers:
+            if peer.identity is not None and (pid := peer.identity.pid):
+                connections[pid] += 1
+                watching[pid] += self._hub.has(peer)
         return [
             {"pid": pid, "connections": count, "watching": watching[pid]}
             for pid, count in connections.most_common(_MOST_PROCESSES)
@@ -167,9 +167,9 @@ class Dispatch:
         return {
             "uptime": round(time.monotonic() - self._started, 3),
             "operations": dict(self._operations),
-            "errors": dict(self._connections.errors),
+            "errors": dict(self._peers.errors),
             "events": self._hub.events,
-            "peers": len(self._connections),
+            "peers": len(self._peers),
             "watchers": len(self._hub),
             **told,
             "hits": self._operations["read"] - told["misses"],

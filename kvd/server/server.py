@@ -4,8 +4,8 @@ import logging
 import time
 
 from kvd.backend import Backend
-from kvd.server.connections import Connections
 from kvd.server.dispatch import Dispatch
+from kvd.server.poller import Poller
 from kvd.watch.hub import Hub
 from kvd.worker import Wakeup
 
@@ -22,15 +22,14 @@ _HOUSEKEEPING_SECONDS = 0.002
 
 
 class Server:
-    """Serves a backend to all connections until `stop` is called or the backend fails."""
+    """Serves a backend to all peers until `stop` is called or the backend fails."""
 
-    def __init__(self, connections: Connections, backend: Backend, hub: Hub, wakeup: Wakeup) -> None:
-        self._connections = connections
+    def __init__(self, poller: Poller, backend: Backend, hub: Hub, wakeup: Wakeup) -> None:
+        self._poller = poller
         self._backend = backend
         self._hub = hub
         self._wakeup = wakeup
         self._stopping = False
-        connections.when_gone(hub.gone)
 
     def stop(self) -> None:
         """Have `run` return once every request that was received is answered. Callable from a signal handler."""
@@ -39,11 +38,13 @@ class Server:
 
     def run(self, dispatch: Dispatch) -> None:
         """Serve. Raises the failure of a backend that cannot go on."""
-        backend, connections = self._backend, self._connections
+        backend, poller = self._backend, self._poller
         timeout, received, housekeep_by = 0.0, 0, 0.0
         while not self._stopping or backend.unfinished or dispatch.large:
-            wanted = backend.accepts and not self._stopping
-            peers = connections.poll(timeout, requests=wanted, spin=not backend.busy)
+            if backend.accepts and not self._stopping:
+                peers = poller.poll(timeout, spin=not backend.busy)
+            else:
+                peers = poller.rest(timeout)
             for peer in peers:
                 dispatch.receive(peer)
             received += len(peers)

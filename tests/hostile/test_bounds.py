@@ -2,13 +2,11 @@
 
 import json
 import socket
-import threading
 
 import pytest
+from native_listener import Listener
 
-from kvd.server import connections
-from kvd.server.connections import Connections
-from kvd.worker import Wakeup
+from kvd.server.transport import native
 from processes import wait_until
 
 GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x01" + b"NULL".ljust(20, b"\x00") + bytes(32)
@@ -32,29 +30,13 @@ def introduce(connection):
 
 @pytest.fixture
 def served(directory, monkeypatch):
-    """Connections at a path, served by echoing, with small bounds; the path, and who owns them."""
-    monkeypatch.setattr(connections, "_TIDY_SECONDS", 0.02)
-    monkeypatch.setattr(connections, "_MOST_LARGE_BYTES", 3 * MIB)
-    path = directory / "s.sock"
-    listener = socket.create_server(str(path), family=socket.AF_UNIX)
-    listener.setblocking(False)
-    wakeup = Wakeup()
-    peers = Connections(listener, wakeup, most_bytes=2 * MIB)
-    ending = threading.Event()
-
-    def serve():
-        while not ending.is_set():
-            for peer in peers.poll(0.02):
-                if (request := peer.receive()) is not None:
-                    peer.reply(b"%d" % len(request))
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield path, peers
-    ending.set()
-    thread.join()
-    peers.close()
-    wakeup.close()
+    """What listens with small bounds, and answers with the length of each request."""
+    monkeypatch.setattr(native, "_TIDY_SECONDS", 0.02)
+    monkeypatch.setattr(native, "_MOST_LARGE_BYTES", 3 * MIB)
+    listener = Listener(directory / "s.sock", 2 * MIB)
+    with listener.answering(lambda request: b"%d" % len(request)):
+        yield listener
+    listener.close()
 
 
 def connect(path):
@@ -65,8 +47,8 @@ def connect(path):
 
 def test_who_begins_a_request_and_does_not_go_on_is_disconnected(served, monkeypatch):
     """A request that goes on, however slowly, is not; nor is a peer that asks for nothing."""
-    monkeypatch.setattr(connections, "_STALLED_SECONDS", 0.5)
-    path, peers = served
+    monkeypatch.setattr(native, "_STALLED_SECONDS", 0.5)
+    path = served.path
     with connect(path) as stalled, connect(path) as idle, connect(path) as slow:
         stalled.sendall(frame(MIB) + b"x" * 1000)
         slow.sendall(frame(100_000))
@@ -85,16 +67,16 @@ def test_who_begins_a_request_and_does_not_go_on_is_disconnected(served, monkeyp
         assert b"100000" == slow.recv(100)[-6:]
         idle.sendall(b"\x01\x00\x00\x02hi")
         assert b"2" == idle.recv(100)[-1:]
-        wait_until(lambda: len(peers) == 2)
+        wait_until(lambda: len(served.peers) == 2)
 
 
 def test_large_requests_wait_until_there_is_room_for_them(served):
     """Each is served in the end, whatever becomes of those before it, and small ones never wait."""
-    path, peers = served
+    path, transport = served.path, served.transport
     with connect(path) as first, connect(path) as second, connect(path) as third, connect(path) as small:
         for number, peer in enumerate((first, second, third)):
             peer.sendall(frame(2 * MIB - 1) + b"x" * 70_000)
-            wait_until(lambda waiting=number: peers._large_bytes and len(peers._held) == waiting)
+            wait_until(lambda waiting=number: transport._large_bytes and len(transport._held) == waiting)
         small.sendall(b"\x01\x00\x00\x02hi")
         assert b"2" == small.recv(100)[-1:]
 

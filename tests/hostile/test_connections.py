@@ -3,55 +3,34 @@
 import contextlib
 import os
 import socket
-import threading
 import time
 from pathlib import Path
 
 import pytest
 import zmq
+from native_listener import Listener
 
-from kvd.server import connections
-from kvd.server.connections import Connections
-from kvd.worker import Wakeup
+from kvd.server.transport import native
 from processes import wait_until
 
 
 @pytest.fixture
-def path(directory):
-    """Where the connections of a test without a daemon are accepted."""
-    return directory / "s.sock"
+def listener(directory):
+    """What listens, for peers whose requests have up to 1,000 bytes."""
+    listener = Listener(directory / "s.sock", 1000)
+    yield listener
+    listener.close()
 
 
 @pytest.fixture
-def peers(path):
-    """All connections at `path`."""
-    listener = socket.create_server(str(path), family=socket.AF_UNIX)
-    listener.setblocking(False)
-    wakeup = Wakeup()
-    peers = Connections(listener, wakeup, most_bytes=1000)
-    yield peers
-    peers.close()
-    wakeup.close()
-
-
-@pytest.fixture
-def served(path, peers, monkeypatch):
-    """The path, with connections given up after a moment if they do not say what they are."""
-    monkeypatch.setattr(connections, "_HANDSHAKE_SECONDS", 0.2)
-    monkeypatch.setattr(connections, "_TIDY_SECONDS", 0.05)
-    ending = threading.Event()
-
-    def serve():
-        while not ending.is_set():
-            for peer in peers.poll(0.02):
-                if (request := peer.receive()) is not None:
-                    peer.reply(request)
-
-    thread = threading.Thread(target=serve)
-    thread.start()
-    yield path
-    ending.set()
-    thread.join()
+def served(directory, monkeypatch):
+    """A path where connections are given up after a moment if they do not say what they are."""
+    monkeypatch.setattr(native, "_HANDSHAKE_SECONDS", 0.2)
+    monkeypatch.setattr(native, "_TIDY_SECONDS", 0.05)
+    listener = Listener(directory / "s.sock", 1000)
+    with listener.answering(lambda request: request):
+        yield listener.path
+    listener.close()
 
 
 def test_who_says_nothing_is_disconnected(served):
@@ -77,26 +56,26 @@ def test_who_says_nothing_is_disconnected(served):
         assert polite.recv() == b"2"
 
 
-def test_a_peer_that_is_ahead_does_not_keep_the_loop_busy(path, peers):
+def test_a_peer_that_is_ahead_does_not_keep_the_loop_busy(listener):
     """What it sends before its reply has left is not looked at, and served after that."""
     served, rounds = [], 0
     with zmq.Context() as context, context.socket(zmq.DEALER) as ahead:
         ahead.setsockopt(zmq.LINGER, 0)
-        ahead.connect(f"ipc://{path}")
+        ahead.connect(f"ipc://{listener.path}")
         for number in range(3):
             ahead.send_multipart([b"", b"%d" % number])
         while not served:
-            served += [(peer, request) for peer in peers.poll(0.1) if (request := peer.receive()) is not None]
+            served += [(peer, request) for peer in listener.poll(0.1) if (request := peer.receive()) is not None]
         ahead.send_multipart([b"", b"3"])
         ends = time.monotonic() + 0.5
         while time.monotonic() < ends:
             rounds += 1
-            assert [] == peers.poll(0.1)
+            assert [] == listener.poll(0.1)
         assert rounds < 20
         while len(served) < 4:
             peer, request = served[-1]
             peer.reply(request)
-            served += [(peer, more) for peer in peers.poll(0.1) if (more := peer.receive()) is not None]
+            served += [(peer, more) for peer in listener.poll(0.1) if (more := peer.receive()) is not None]
     assert [b"0", b"1", b"2", b"3"] == [request for _, request in served]
 
 

@@ -1,4 +1,4 @@
-"""The connections: who is there, who has asked, whose reply has to wait.
+"""ZeroMQ's protocol on a listening socket of our own: who is there, who has asked, whose reply has to wait.
 
 A peer has one request under way at a time. While it has, nothing more is received from it: what it sends waits in the
 kernel's buffer, and then with itself. Large requests of all peers together have a bounded part of the daemon's memory:
@@ -8,28 +8,23 @@ disconnected. So whatever a peer does, it takes no other peer's time.
 
 import errno
 import logging
-import os
 import re
 import select
 import socket
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import deque
 
 from kvclient.contract.errors import BatchTooLargeError, DataStoreError, RequestError, ValueTooLargeError
 from kvclient.contract.zmtp import Conversation, MessageTooLargeError, ProtocolError
-from kvd.backend.asking import Owner
 from kvd.memory import give_back
-from kvd.processes import peer_credentials, peer_process, process_named_by, ticks_since_boot
-from kvd.replies import refusal
-from kvd.worker import Wakeup
+from kvd.processes import identity
+from kvd.server.peers import Peer, Peers
+from kvd.server.poller import GONE, HUNG_UP, IN, OUT, Poller
 
 log = logging.getLogger(__name__)
 
 _ACCEPTED = 64
 """Connections accepted before those that are there are served again."""
-_SPIN_SECONDS = 0.00015
-"""So long the next request is looked for before the process goes to sleep; see docs/performance.md."""
 _HANDSHAKE_SECONDS = 30.0
 """So long a peer may take to show that it is a ZeroMQ socket. libzmq's default."""
 _TIDY_SECONDS = 0.5
@@ -40,8 +35,6 @@ _LARGE_BYTES, _MOST_LARGE_BYTES = 64 * 1024, 64 << 20
 _LINGER_SECONDS = 1.0
 """So long replies that peers have not taken yet are waited for at the end."""
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-_IN, _OUT, _GONE = select.EPOLLIN, select.EPOLLOUT, select.EPOLLRDHUP
-_HUNG_UP = select.EPOLLHUP | select.EPOLLRDHUP | select.EPOLLERR
 
 
 # What a request is about, by its first bytes.
@@ -49,10 +42,12 @@ _batch = re.compile(rb'\{\s*"op"\s*:\s*"(batch|batch_create|read_many|delete_man
 _value = re.compile(rb'\{\s*"op"\s*:\s*"(create|put|update)"').match
 
 
-class Connection:
-    """A peer, from its greeting to its end."""
+class Connection(Peer):
+    """A peer that connected to the listening socket."""
 
-    def __init__(self, owner: "Connections", peer: socket.socket, most_bytes: int) -> None:
+    def __init__(self, owner: "Native", peer: socket.socket, peers: Peers, most_bytes: int) -> None:
+        # Its identity now, as the request of a peer that has hung up is carried out all the same.
+        super().__init__(peers, identity(peer))
         self._owner = owner
         self._socket = peer
         self._conversation = Conversation(b"REP", most_bytes)
@@ -62,17 +57,12 @@ class Connection:
         """-1 once it is closed."""
         self.watched = 0
         """The events that the owner looks for; 0: the connection is not among those that it looks at."""
-        self.waiting = False
-        """Whether a request of the peer is under way."""
-        self.reads = 0
         self.held = False
         """Whether the peer has to wait until there is room for its large request."""
         self.large = 0
-        """Bytes that the peer has of what is for large requests; see `Connections.admit`."""
+        """Bytes that the peer has of what is for large requests; see `Native.admit`."""
         self.progress_at = 0.0
         """When something of a request came last, on the monotonic clock; 0.0: no request has begun."""
-        # Now, as the request of a peer that has hung up is carried out all the same.
-        self._accepted, self._credentials = ticks_since_boot(), peer_credentials(peer)
         self._send_more()
 
     @property
@@ -85,17 +75,20 @@ class Connection:
         """Whether the peer has not taken all that was sent."""
         return self._unsent is not None
 
-    @property
-    def pid(self) -> int:
-        """The process that opened the connection; 0 where the kernel cannot tell, as over TCP."""
-        credentials = peer_credentials(self._socket)
-        return 0 if credentials is None else credentials[0]
+    def see(self, events: int, ready: list[Peer]) -> None:
+        """Do what the events of the connection ask for; if that is to receive, tell so by `ready`."""
+        if self.waiting or self.held:  # its peer has sent more, or is gone
+            if events & HUNG_UP:
+                self.close()
+            else:
+                self._owner.watch(self, GONE)
+        elif self.blocked:
+            self.flush()
+        else:
+            ready.append(self)
 
     def receive(self) -> bytes | None:
-        """Receive, and return the request if one is whole now. Raises `RequestError` for a message that is none.
-
-        After either nothing more is received until `reply`.
-        """
+        """See `Peer.receive`."""
         # `poll` may return a connection twice: something of it is here, and more has come.
         if self.waiting or self.held or self.fd < 0:
             return None
@@ -140,20 +133,8 @@ class Connection:
             self.close()
         return None
 
-    def refuse(self, error: DataStoreError) -> None:
-        """Answer the request that was received last with an error."""
-        name = type(error).__name__
-        log.debug("refused: %s: %s", name, error)
-        self._owner.errors[name] += 1
-        self.reply(refusal(error))
-
-    def owner(self, ephemeral: bool | int) -> Owner:  # the field of the request
-        """Return the process to bind a key to; see `kvd.backend.asking.Asker`."""
-        asker = peer_process(self._credentials, self._accepted)
-        return asker if ephemeral is True else process_named_by(asker, int(ephemeral))
-
     def reply(self, body: bytes) -> None:
-        """Answer the request that was received last. If the peer is gone, nobody hears it."""
+        """See `Peer.reply`."""
         self.waiting = False
         if self.large:
             self._owner.release(self)
@@ -180,13 +161,13 @@ class Connection:
             return
         if sent < len(unsent):
             self._unsent = memoryview(unsent)[sent:]
-            self._owner.watch(self, _OUT)
+            self._owner.watch(self, OUT)
             return
         self._unsent = None
-        if self.watched != _IN:
-            self._owner.watch(self, _IN)
+        if self.watched != IN:
+            self._owner.watch(self, IN)
         if not self._conversation.wanted and not self.waiting:
-            self._owner.look_again(self)
+            self._owner.poller.look_again(self)
 
     def close(self) -> None:
         """Disconnect. A request that is under way is carried out all the same."""
@@ -197,122 +178,46 @@ class Connection:
             self._conversation.end()
 
 
-class Connections:
-    """All peers, and the socket on which more of them come."""
+class Native:
+    """All peers of a listening socket, and the socket itself."""
 
-    def __init__(self, listener: socket.socket, wakeup: Wakeup, *, most_bytes: int) -> None:
-        """`poll` also handles `wakeup`. A peer that sends more than `most_bytes` at a time is disconnected."""
+    def __init__(self, listener: socket.socket, poller: Poller, peers: Peers, *, most_bytes: int) -> None:
+        """A peer that sends more than `most_bytes` at a time is refused, or disconnected."""
         self._listener = listener
-        self._listener_fd = listener.fileno()
-        self._wakeup = wakeup
-        self._most_bytes = most_bytes
-        self._epoll = select.epoll()
-        self._epoll.register(wakeup.fd, _IN)
-        self._epoll.register(listener, _IN)
         self._listening = True
-        self._connections: dict[int, Connection] = {}
-        self._again: list[Connection] = []
+        self.poller = poller
+        self._peers = peers
+        self._most_bytes = most_bytes
+        self._connections: set[Connection] = set()
         self._strangers: dict[Connection, float] = {}
-        self._tidy_at = 0.0
-        self._when_gone: Callable[[Connection], None] = lambda _: None
-        self.errors: Counter[str] = Counter()
-        """How many requests were refused, by the error's name."""
         self._large_bytes = 0
         self._held: deque[tuple[Connection, int]] = deque()
         """Those who wait until there is room for their large request, and its bytes."""
         self.had_large = False
         """Whether there was a large request since memory was given back."""
-        self._several_cores = len(os.sched_getaffinity(0)) > 1
-        self._active = False
-
-    def __len__(self) -> int:
-        """Return the number of peers."""
-        return len(self._connections)
-
-    def __iter__(self) -> Iterator[Connection]:
-        """Go through the peers."""
-        return iter(self._connections.values())
-
-    def when_gone(self, callback: "Callable[[Connection], None]") -> None:
-        """Have `callback` called with every connection that ends."""
-        self._when_gone = callback
-
-    def listen_to(self, fd: int) -> None:
-        """Have `poll` return also when `fd` is readable."""
-        self._epoll.register(fd, _IN)
-
-    def poll(self, timeout: float, *, requests: bool = True, spin: bool = False) -> list[Connection]:
-        """Wait for up to `timeout` seconds, and return the connections to receive from; without `requests`, none.
-
-        `spin` allows to look for requests for a moment without going to sleep.
-        """
-        if not requests:
-            if select.select([self._wakeup.fd], [], [], timeout)[0]:
-                self._wakeup.handle()
-            return []
-        if time.monotonic() >= self._tidy_at:
-            self._tidy()
-        ready, self._again = self._again, []
-        for fd, events in self._wait(0 if ready else timeout, spin=spin and self._active):
-            connection = self._connections.get(fd)
-            if connection is None:
-                if fd == self._wakeup.fd:
-                    self._wakeup.handle()
-                elif fd == self._listener_fd:
-                    self._accept()
-            elif self._see(connection, events):
-                ready.append(connection)
-        if ready or timeout > 0:
-            self._active = bool(ready)
-        return ready
-
-    def _see(self, connection: Connection, events: int) -> bool:
-        """Do what the events of a connection ask for; tell whether that is to receive from it."""
-        if connection.waiting or connection.held:  # its peer has sent more, or is gone
-            if events & _HUNG_UP:
-                connection.close()
-            else:
-                self.watch(connection, _GONE)
-            return False
-        if connection.blocked:
-            connection.flush()
-            return False
-        return True
-
-    def _wait(self, timeout: float, *, spin: bool) -> list[tuple[int, int]]:
-        """Return the events of the next `timeout` seconds."""
-        if spin and timeout > 0 and self._several_cores:
-            until = time.monotonic() + _SPIN_SECONDS
-            while time.monotonic() < until:
-                if events := self._epoll.poll(0):
-                    return events
-                os.sched_yield()  # to whoever has something to do
-        return self._epoll.poll(timeout)
-
-    def look_again(self, connection: Connection) -> None:
-        """Have the next `poll` return the connection, as something of its next request is there already."""
-        self._again.append(connection)
+        poller.add(listener.fileno(), IN, self._accept)
+        poller.every(_TIDY_SECONDS, self._tidy)
 
     def watch(self, connection: Connection, events: int) -> None:
         """Look for `events` of the connection from now on; 0: for nothing, not even its end."""
         if events == connection.watched:
             return
         if connection.watched == 0:
-            self._epoll.register(connection.fd, events)
+            self.poller.add(connection.fd, events, connection.see)
         elif events == 0:
-            self._epoll.unregister(connection.fd)
+            self.poller.remove(connection.fd)
         else:
-            self._epoll.modify(connection.fd, events)
+            self.poller.change(connection.fd, events)
         connection.watched = events
 
     def forget(self, connection: Connection) -> None:
         """Do no more for a connection that is about to close."""
         self.watch(connection, 0)
-        self._connections.pop(connection.fd, None)
+        self._connections.discard(connection)
         self._strangers.pop(connection, None)
         if connection.large:
             self.release(connection)
-        self._when_gone(connection)
+        self._peers.remove(connection)
 
     def admit(self, connection: Connection, size: int) -> None:
         """Let a peer go on with a large request, now or when there is room for it."""
@@ -321,7 +226,7 @@ class Connections:
         if self._large_bytes and self._large_bytes + size > _MOST_LARGE_BYTES:
             self._held.append((connection, size))
             connection.held = True
-            self.watch(connection, _GONE)
+            self.watch(connection, GONE)
         else:
             self._large_bytes += size
 
@@ -338,9 +243,9 @@ class Connections:
             admitted.held = False
             admitted.progress_at = time.monotonic()
             self._large_bytes += size
-            self.watch(admitted, _IN)
+            self.watch(admitted, IN)
 
-    def _accept(self) -> None:
+    def _accept(self, _events: int, _ready: list[Peer]) -> None:
         for _ in range(_ACCEPTED):
             try:
                 peer, _ = self._listener.accept()
@@ -349,28 +254,28 @@ class Connections:
             except OSError as error:
                 if error.errno in _EXHAUSTED:
                     log.warning("no more connections can be accepted for now: %s", error)
-                    self._epoll.unregister(self._listener)
+                    self.poller.remove(self._listener.fileno())
                     self._listening = False
                 return
             peer.setblocking(False)
             if peer.family != socket.AF_UNIX:
                 peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 peer.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            connection = Connection(self, peer, self._most_bytes)
+            connection = Connection(self, peer, self._peers, self._most_bytes)
             if connection.fd >= 0:
-                self._connections[connection.fd] = connection
+                self._connections.add(connection)
+                self._peers.add(connection)
                 self._strangers[connection] = time.monotonic() + _HANDSHAKE_SECONDS
 
     def _tidy(self) -> None:
         """Now and then: drop who connected and does not speak, and accept again."""
         now = time.monotonic()
-        self._tidy_at = now + _TIDY_SECONDS
         for connection, deadline in list(self._strangers.items()):
             if connection.established:
                 del self._strangers[connection]
             elif now >= deadline:
                 connection.close()
-        for connection in list(self._connections.values()):
+        for connection in list(self._connections):
             if connection.progress_at and not connection.held and now - connection.progress_at > _STALLED_SECONDS:
                 log.info("dropped a connection: its peer has not gone on with a request for %g s", _STALLED_SECONDS)
                 connection.close()
@@ -378,13 +283,13 @@ class Connections:
             self.had_large = False
             give_back()
         if not self._listening:
-            self._epoll.register(self._listener, _IN)
+            self.poller.add(self._listener.fileno(), IN, self._accept)
             self._listening = True
 
     def close(self) -> None:
         """Disconnect all, after a moment for those that have not yet taken their replies."""
         deadline = time.monotonic() + _LINGER_SECONDS
-        while blocked := [connection for connection in self._connections.values() if connection.blocked]:
+        while blocked := [connection for connection in self._connections if connection.blocked]:
             left = deadline - time.monotonic()
             if left <= 0:
                 break
@@ -394,9 +299,10 @@ class Connections:
             poll.poll(left * 1000)
             for connection in blocked:
                 connection.flush()
-        for connection in list(self._connections.values()):
+        for connection in list(self._connections):
             connection.close()
-        self._epoll.close()
+        if self._listening:
+            self.poller.remove(self._listener.fileno())
         self._listener.close()
 
 
