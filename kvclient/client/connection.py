@@ -1,8 +1,10 @@
 """One line to the daemon: a request goes out and its reply comes back, whatever happens to the daemon meanwhile."""
 
+import os
 import select
 import socket
 import sys
+import threading
 import time
 from typing import Any
 
@@ -13,6 +15,12 @@ from kvclient.contract.errors import RequestError
 from kvclient.contract.ownership import check_peer
 from kvclient.contract.zmtp import Conversation, ProtocolError
 
+_SPIN_SECONDS = 0.0003
+"""So long a reply is looked for before the process goes to sleep; see docs/performance.md."""
+_SLOW_SECONDS, _REST = 0.002, 16
+"""After a reply that took longer than this, so many are waited for asleep: looking for them is of no use."""
+_SEVERAL_CORES = len(os.sched_getaffinity(0)) > 1
+
 
 class Connection(Line):
     """A connection for one thread of one process. It connects when it is first used."""
@@ -22,6 +30,8 @@ class Connection(Line):
         self._socket: socket.socket | None = None
         self._poll: select.poll
         self._conversation: Conversation
+        self._resting = 0
+        """So many more replies are waited for asleep."""
         self.busy = False
         """Whether a request is under way. Who asks in the midst of it, as a signal handler may, needs another line."""
 
@@ -119,9 +129,29 @@ class Connection(Line):
 
     def _wait(self, seconds: float, deadline: float) -> None:
         # Not in recv with a timeout: that is one more system call for each request.
-        left = deadline - time.monotonic()
+        now = time.monotonic()
+        if self._resting:
+            self._resting -= 1
+        elif seconds == FIRST_RETRY_SECONDS and _SEVERAL_CORES and threading.active_count() == 1 and self._spin(now):
+            return
+        left = deadline - now
         if left <= 0 or not self._poll.poll(1000 * min(seconds, left)):
             raise LineLost
+        if time.monotonic() - now > _SLOW_SECONDS:
+            self._resting = _REST
+
+    def _spin(self, now: float) -> bool:
+        """Look for the reply for a moment without going to sleep; tell whether it is there.
+
+        Only where nothing else is kept from running by that: other threads of the process would wait for the
+        interpreter lock, and whoever wants the core is given it.
+        """
+        until = now + _SPIN_SECONDS
+        while not self._poll.poll(0):
+            if time.monotonic() > until:
+                return False
+            os.sched_yield()
+        return True
 
     def _open(self, deadline: float) -> socket.socket:
         path = self._target.socket
