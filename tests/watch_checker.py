@@ -46,8 +46,6 @@ class Checker:
         their keys, by revision. `everything`: the watch was for all keys, so that no revision may be missing.
         """
         self.problems: list[str] = []
-        self.values_dropped = False
-        """Whether a compaction may have dropped expired values while nobody watched, which are not told as previous."""
         self.last = start
         """The revision up to which everything was told."""
         self.keys: dict[str, Any] = {}
@@ -113,8 +111,7 @@ class Checker:
             if "previous" in event:
                 self._wrong(event, "created, but with a previous value")
         elif "previous" not in event:
-            if not (kind == "expired" and self.values_dropped):
-                self._wrong(event, "no previous value")
+            self._wrong(event, "no previous value")
         elif there and event["previous"] != self.keys[key]:
             self._wrong(event, f"its previous value is {self.keys[key]!r}")
         elif not there and self._known_from_empty:

@@ -20,8 +20,6 @@ class Peer(ABC):
         self._peers = peers
         self.identity = identity
         """None where the kernel cannot tell, as over TCP."""
-        self.key: str | None = None
-        """The name of the key that the peer has proved to own; None where there is no encryption."""
         self.waiting = False
         """Whether a request of the peer is under way."""
         self.reads = 0

@@ -26,8 +26,8 @@ class Poller:
         self._epoll = select.epoll()
         self._seen_by: dict[int, See] = {}
         self._again: list[Peer] = []
-        self._chores: list[tuple[Callable[[], None], float]] = []
-        self._chores_at: list[float] = []
+        self._chores: list[tuple[float, float, Callable[[], None]]] = []
+        """When each is due, on the monotonic clock, how often it is, and what it is."""
         self._due = float("inf")
         self._several_cores = len(os.sched_getaffinity(0)) > 1
         self._active = False
@@ -57,8 +57,7 @@ class Poller:
 
     def every(self, seconds: float, chore: Callable[[], None]) -> None:
         """Have `chore` called so often, as far as `poll` is."""
-        self._chores.append((chore, seconds))
-        self._chores_at.append(0.0)
+        self._chores.append((0.0, seconds, chore))
         self._due = 0.0
 
     def poll(self, timeout: float, *, spin: bool = False) -> list[Peer]:
@@ -95,11 +94,11 @@ class Poller:
 
     def _do_chores(self) -> None:
         now = time.monotonic()
-        for number, (chore, seconds) in enumerate(self._chores):
-            if now >= self._chores_at[number]:
-                self._chores_at[number] = now + seconds
+        for number, (due, seconds, chore) in enumerate(self._chores):
+            if now >= due:
+                self._chores[number] = now + seconds, seconds, chore
                 chore()
-        self._due = min(self._chores_at)
+        self._due = min(due for due, _, _ in self._chores)
 
     def close(self) -> None:
         """Free the descriptor."""

@@ -104,8 +104,6 @@ class Machine(RuleBasedStateMachine):
         self.checker = Checker(0, (), {})
         self.told = []
         self.may_lack = False
-        self.watched = False
-        """Whether somebody has watched since the store was opened."""
         self.look()
 
     def teardown(self):
@@ -223,7 +221,6 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def compact(self):
         self.may_lack = True
-        self.checker.values_dropped |= not self.watched
         self.driver.compact()
 
     def ended(self):
@@ -235,13 +232,11 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def reopen(self):
         self.driver.reopen()
-        self.watched = False
         self.ended()
 
     @rule()
     def crash(self):
         self.driver.crash()
-        self.watched = False
         self.ended()
 
     # Watching.
@@ -249,7 +244,6 @@ class Machine(RuleBasedStateMachine):
     @rule()
     def look(self):
         """Be told what came since: everything, once, in order. Only what a compaction took may be missing."""
-        self.watched = True
         revision = self.checker.last
         while True:
             reply = self.driver.ask({"op": "watch", "after": revision, "limit": 3})

@@ -2,13 +2,18 @@
 
 import pytest
 
-from kvclient import InvalidTTLError, KeyExistsError, KeyNotFoundError, RevisionGoneError
+from kvclient import DataStoreError, InvalidTTLError, KeyExistsError, KeyNotFoundError, RevisionGoneError
+from kvd.backend.file.store import keys as store_keys
 from kvd.backend.file.store.operations.upkeep import Forget, Sweep
 from stores import create, create_all, delete, request
 
 
 def kinds(events, key):
     return [event.kind for event in events if event.key == key]
+
+
+def unreadable(entry):
+    raise DataStoreError(f"{entry} cannot be read.")
 
 
 class TestInstant:
@@ -221,6 +226,33 @@ class TestDroppedByACompaction:
         assert 11 == dropped.engine.revision
         assert dropped.engine.used_bytes - size < 200
         assert 0 == len(dropped.keys.expiry)
+
+    @pytest.mark.parametrize("room", [1 << 20, 3])
+    def test_who_begins_to_watch_only_then_is_told_some_values(self, opened, clock, monkeypatch, room):
+        """As many as are kept for nobody, again and again: what was told makes room."""
+        monkeypatch.setattr(store_keys, "_DROPPED_BYTES", room)
+        for _ in range(2):
+            opened.do(*(create(f"k{n}", n, ttl=5) for n in range(5)))
+            clock.now += 5
+            opened.compact()
+            events = opened.follow()
+            opened.settle()
+            opened.keys.keeps_dropped_values = False  # as when nobody watches any more
+
+            values = [event.previous for event in events]
+            assert 5 == len(values)
+            assert min(room, 5) == 5 - values.count(None)
+
+    def test_one_whose_value_cannot_be_read_is_dropped_all_the_same(self, opened, clock, monkeypatch):
+        """And told of without it."""
+        opened.create("k", 1, ttl=5)
+        events = opened.follow()
+        clock.now += 5
+        monkeypatch.setattr(opened.engine, "read", unreadable)
+        opened.compact()
+        opened.settle()
+
+        assert [("expired", "k", None)] == [(event.kind, event.key, event.previous) for event in events]
 
     def test_what_was_not_told_by_the_end_is_no_history(self, dropped):
         """A watcher that knows the last revision is told to begin anew; one that begins now misses nothing."""

@@ -2,8 +2,11 @@
 
 import json
 
+import pytest
+
 from kvd.asked import Asked
 from kvd.backend.file.events import FileEvents
+from kvd.backend.file.store import keys
 from kvd.backend.file.store.operations.upkeep import Forget, Sweep
 from kvd.requests.twins import TWINS
 from kvd.watch.hub import Hub
@@ -54,8 +57,10 @@ def test_a_sweep_before_what_was_dropped_is_written(tmp_path, clock):
     assert {} == as_others_read(path, 0)
 
 
-def test_a_watch_that_begins_behind_a_drop_gets_json(tmp_path, clock):
-    """The value of what was dropped is known no more, and left out."""
+@pytest.mark.parametrize(("room", "previous"), [(1, 1), (0, None)])
+def test_a_watch_that_begins_behind_a_drop_gets_json(tmp_path, clock, monkeypatch, room, previous):
+    """A value for which there was no room is known no more, and left out."""
+    monkeypatch.setattr(keys, "_DROPPED_BYTES", room)
     with dropping(tmp_path / "store.json", clock) as opened:
         hub, asked = Hub(FileEvents(opened.store), 10), Asked()
         hub.watch(TWINS["watch"](wait=60), asked)
@@ -63,4 +68,4 @@ def test_a_watch_that_begins_behind_a_drop_gets_json(tmp_path, clock):
         opened.do(Forget(10))
 
         (event,) = json.loads(asked.body)["events"]
-        assert ("expired", "a", None) == (event["kind"], event["key"], event.get("previous"))
+        assert ("expired", "a", previous) == (event["kind"], event["key"], event.get("previous"))

@@ -43,7 +43,7 @@ class FileEvents:
 
     def _event(self, change: Change, time: float) -> Event:
         key, old, new = change
-        # The value of what a compaction dropped while nobody watched was not kept.
+        # Of what a compaction dropped while nobody watched, only some values were kept.
         previous = None if old is None else (old.value or None) if isinstance(old, Put) else self._engine.read(old)
         if isinstance(new, Put):
             return Event("created" if old is None else "updated", key, new.value, previous, new.revision, time)

@@ -5,6 +5,7 @@ Reads are functions of this; they see finished groups only.
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import islice
 from typing import Literal
 
@@ -22,6 +23,8 @@ from kvd.limits import Limits
 
 _NOTED_AT_ONCE = 500
 """Overdue keys that are looked at in one step."""
+_DROPPED_BYTES = 1 << 20
+"""Of values of expired keys that a compaction dropped, kept while nobody watches: somebody may yet begin."""
 
 
 class Keys:
@@ -38,8 +41,10 @@ class Keys:
         self.owners = Owners(engine.owners())
         self.clears = Clears(engine.clears)
         self._dropped: SortedDict[str, Put] = SortedDict()
+        self._dropped_bytes = 0
+        """Of their values, as far as they are kept."""
         self.keeps_dropped_values = False
-        """Whether somebody wants to be told the values of expired keys that a compaction dropped."""
+        """Whether somebody wants to be told the values of expired keys that a compaction dropped, however many."""
         self.removed: Counter[str] = Counter()
         """How many keys have gone since the start, by kind."""
         self._subscribers: list[Subscriber] = [self.order.follow]
@@ -118,7 +123,11 @@ class Keys:
     def note_dropped(self, dropped: list[tuple[str, Entry]]) -> None:
         """Take over from the engine what a compaction has just dropped."""
         for key, entry in dropped:
-            value = self.engine.read(entry) if self.keeps_dropped_values else b""
+            value = b""
+            if self.keeps_dropped_values or self._dropped_bytes + entry.length <= _DROPPED_BYTES:
+                with suppress(DataStoreError):  # that the disk does not give it keeps nothing from being dropped
+                    value = self.engine.read(entry)
+            self._dropped_bytes += len(value)
             self._dropped[key] = Put(value, entry.revision, entry.expires_at)
             self.expiry.forget_overdue(key)  # or it would be counted as gone twice
             self.clears.forget(key, entry)
@@ -163,7 +172,8 @@ class Keys:
             self.owners.follow(committed)
         if self._dropped:
             for key, _ in committed.news:
-                self._dropped.pop(key, None)
+                if (told := self._dropped.pop(key, None)) is not None:
+                    self._dropped_bytes -= len(told.value)
 
     def cleared(self, clear: Clear, later: int) -> None:
         """Take over a clear of the commit that was followed last, which put `later` such keys behind it."""
