@@ -13,12 +13,15 @@ from kvd.backend.file.engine.file import JsonFile
 from kvd.changes import Changes
 from kvd.memory import keep_little
 from kvd.replies import as_text
+from kvd.server import audit
 from kvd.server.activation import take_sockets
 from kvd.server.dispatch import Dispatch
 from kvd.server.endpoint import Endpoint
 from kvd.server.notify import Notifier, summary
 from kvd.server.peers import Peers
 from kvd.server.poller import Poller
+from kvd.server.reload import Reload
+from kvd.server.rights import AccessList
 from kvd.server.server import Server
 from kvd.server.transport.native import Native
 from kvd.settings import Settings
@@ -38,11 +41,13 @@ def serve(settings: Settings) -> None:
     os.umask(0o077)
     for number in _STOPPING:
         signal.signal(number, _end)  # until the server takes over: opening a large file takes seconds
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # and this one waits until it can be heeded
     _allow_descriptors()
     keep_little()
     changes = Changes(settings)
     notifier = Notifier()
-    endpoint = Endpoint.of(settings.endpoint, settings.store, take_sockets())
+    settings.check_shared_socket()
+    endpoint = Endpoint.of(settings.endpoint, settings.store, take_sockets(), shared=settings.shared_socket)
     try:
         engine = JsonFile(
             settings.data_file,
@@ -69,21 +74,40 @@ def _serve(settings: Settings, changes: Changes, endpoint: Endpoint, engine: Jso
         wakeup,
         sync=settings.sync,
         beat=lambda: notifier.beat(lambda: summary(dispatch.status())),
+        note=audit.note if settings.audit else None,
     )
     hub = Hub(backend.events, settings.max_watchers)
-    peers = Peers(when_gone=hub.gone)
+    peers = Peers(
+        when_gone=hub.gone, access=AccessList(settings.access), when_come=audit.introduce if settings.audit else None
+    )
     poller = Poller(wakeup)
     poller.wake_for(backend.fd)
     transport = Native(endpoint.bind(), poller, peers, most_bytes=limits.max_request_bytes)
     server = Server(poller, backend, hub, wakeup)
     dispatch = Dispatch(backend, hub, peers, limits, as_text(endpoint.address), changes, server.stop)
 
+    def give_rights(settings: Settings) -> None:
+        for peer in peers.give_rights(AccessList(settings.access)):
+            hub.end(peer)  # it asks on, and is answered by what it may see now
+
+    reload = Reload(changes, notifier, wakeup)
+    reload.parts.append(give_rights)
+
     def stop(number: int, _: FrameType | None) -> None:
         log.info("stopping on %s", signal.Signals(number).name)
         server.stop()
 
+    def hang_up(number: int, frame: FrameType | None) -> None:
+        if in_terminal and not _has_terminal():  # it is gone, and with it whoever started the daemon
+            stop(number, frame)
+        else:
+            reload.ask()
+
     for number in _STOPPING:
         signal.signal(number, stop)
+    in_terminal = signal.getsignal(signal.SIGHUP) != signal.SIG_IGN and _has_terminal()  # ignored: under nohup
+    signal.signal(signal.SIGHUP, hang_up)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     # The index is many objects that live long: without this, each full collection would look at all of them.
     gc.collect()
     gc.freeze()
@@ -104,6 +128,15 @@ def _serve(settings: Settings, changes: Changes, endpoint: Endpoint, engine: Jso
 def _end(number: int, _: FrameType | None) -> None:
     log.info("ending on %s", signal.Signals(number).name)
     raise SystemExit(0)
+
+
+def _has_terminal() -> bool:
+    """Tell whether the process has a controlling terminal that is still there."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _allow_descriptors() -> None:

@@ -4,6 +4,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,8 @@ from typing import NamedTuple
 from kvclient.contract.errors import InvalidValueError
 from kvd.backend.asking import Owner
 
+_SO_PEERGROUPS = 59  # asm-generic/socket.h
+_ID_BYTES, _MOST_GROUPS = 4, 256  # as many as Python's getsockopt takes
 _START_TIME = 22 - 3  # in what follows the name of the program in /proc/PID/stat, which begins with field 3
 
 
@@ -23,6 +26,8 @@ class Identity(NamedTuple):
     gid: int
     accepted: float
     """When the connection was accepted, in clock ticks since the boot."""
+    groups: tuple[int, ...] = ()
+    """The supplementary groups of another user's process, as far as the kernel tells them."""
 
 
 @cache
@@ -106,8 +111,75 @@ def identity(accepted: socket.socket) -> Identity | None:
     if accepted.family != socket.AF_UNIX:
         return None
     found = accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, gid = struct.unpack("3i", found)
-    return Identity(pid, uid, gid, ticks_since_boot())
+    pid, uid, gid = struct.unpack("iII", found)
+    groups = () if uid == os.geteuid() else _groups(accepted)
+    return Identity(pid, uid, gid, ticks_since_boot(), groups)
+
+
+def _groups(accepted: socket.socket) -> tuple[int, ...]:
+    try:
+        found = accepted.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_GROUPS * _ID_BYTES)
+    except OSError:  # more of them, or an old kernel
+        return ()
+    return struct.unpack(f"{len(found) // _ID_BYTES}I", found)
+
+
+def program(peer: Identity | None) -> str | None:
+    """Return the name of a peer's program as the kernel has it (comm in proc(5)); None if it has ended or is unseen."""
+    if peer is None or peer.pid == 0 or (start := started(peer.pid)) is None or start > peer.accepted:
+        return None
+    try:
+        return Path(f"/proc/{peer.pid}/comm").read_text(errors="backslashreplace").rstrip("\n")
+    except OSError:
+        return None
+
+
+def unit_of(peer: Identity) -> str | None:
+    """Return the system unit that the process of a peer belongs to, such as `backup.service`; None if that is unknown.
+
+    A user's units are in that user's hands, and so are their names: of a process in one it is `user@UID.service`.
+    """
+    start = started(peer.pid) if peer.pid > 0 else None
+    if start is None or start > peer.accepted:
+        return None
+    try:
+        groups = Path(f"/proc/{peer.pid}/cgroup").read_text(errors="replace")
+        owner = os.stat(f"/proc/{peer.pid}").st_uid
+    except OSError:
+        return None
+    if start != started(peer.pid) or owner != peer.uid:  # that was another process
+        return None
+    return unit_in(groups)
+
+
+def unit_in(groups: str) -> str | None:
+    """Return the system unit that /proc/PID/cgroup names (cgroups(7)): what comes first below the slices."""
+    paths = {}
+    for line in groups.splitlines():
+        _, _, named = line.partition(":")
+        hierarchy, _, path = named.partition(":")
+        paths[hierarchy] = path
+    path = paths.get("name=systemd", paths.get("", ""))
+    for part in path.split("/")[1:]:
+        if part == "..":
+            return None
+        if not part.endswith(".slice"):
+            return (
+                part.removeprefix("_") or None
+            )  # systemd's escape for what the kernel could take for a file of its own
+    return None
+
+
+def users_are_told_apart() -> Callable[[int], bool]:
+    """Return what tells whether an id of a user or group stands for this one alone.
+
+    In a user namespace, as a service's sandbox is, all that have no id in it appear as the same one.
+    """
+    mapped = [tuple(map(int, line.split())) for line in Path("/proc/self/uid_map").read_text().splitlines()]
+    if mapped == [(0, 0, (1 << 32) - 1)]:
+        return lambda _: True
+    nobody = {int(Path(f"/proc/sys/kernel/overflow{kind}").read_text()) for kind in ("uid", "gid")}
+    return lambda number: number not in nobody
 
 
 def ticks_since_boot() -> float:

@@ -27,6 +27,7 @@ from kvclient.contract.endpoint import (
 )
 from kvclient.contract.errors import DataStoreError
 from kvclient.contract.places import config_path
+from kvd.access import Access, Tables
 from kvd.limits import CompactWhen, Limits
 
 _PREFIX = "KVD_"
@@ -76,6 +77,10 @@ class Settings(BaseSettings):
     )
     compact_min_bytes: Count = Field(16 << 20, description="… and that is at least so many bytes.")
 
+    access: Tables = Field((), description="Who besides the owner may read and write which keys; see docs/rights.md.")
+    shared_socket: bool = Field(False, description="Whether other users can reach the socket. Needs `access`.")
+    audit: bool = Field(False, description="Whether each change is a line of the log: who, what, which key.")
+
     _given: dict[str, Any] = PrivateAttr(default_factory=dict)
     """What the command line said."""
 
@@ -99,6 +104,23 @@ class Settings(BaseSettings):
         check_store_name(settings.store)
         settings._given.update(given)
         return settings
+
+    def check_shared_socket(self) -> None:
+        """Raise `DataStoreError` where a daemon cannot have a socket that other users reach, and should."""
+        if not self.shared_socket:
+            return
+        if self.endpoint is None:
+            raise DataStoreError(
+                "Setting shared_socket = true needs an endpoint of its own, such as ipc:///srv/kvd/work.sock: the "
+                "default one lies in a directory that only you can enter."
+            )
+        if not self.endpoint.startswith("ipc://"):
+            raise DataStoreError(f"Setting shared_socket = true is for ipc:// endpoints, and not for {self.endpoint}.")
+        if not self.access:
+            raise DataStoreError(
+                "Setting shared_socket = true needs [[access]] tables: without any, the others could connect and do "
+                "nothing."
+            )
 
     def as_they_are_now(self) -> Self:
         """Return what the settings would be after a restart with the same command line. Raises as `load`."""
@@ -193,7 +215,9 @@ def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors():
         name = ".".join(map(str, problem["loc"])) or "?"
-        if problem["type"] == "extra_forbidden":
+        if problem["type"] == "extra_forbidden" and len(problem["loc"]) > 1:
+            lines.append(f"{name!r} is no field of a table; there are: {', '.join(Access.model_fields)}.")
+        elif problem["type"] == "extra_forbidden":
             lines.append(f"{name!r} is no setting of kvd (in {config_path()}); there are: {_names()}.")
         else:
             lines.append(

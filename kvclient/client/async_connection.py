@@ -95,7 +95,7 @@ class AsyncConnection(Line):
             raise self._not_connected(error) from None
         try:
             if path is not None:
-                check_peer(connected, self._target.endpoint)  # before a byte is sent
+                check_peer(connected, path, named=not self._target.has_default_endpoint)  # before a byte is sent
             return Channel(loop, connected, self._target.endpoint)
         except BaseException:
             connected.close()

@@ -172,7 +172,7 @@ class Connection(Line):
         except OSError as error:
             raise self._not_connected(error) from None
         if path is not None:
-            check_peer(connected, self._target.endpoint)  # before a byte is sent
+            check_peer(connected, path, named=not self._target.has_default_endpoint)  # before a byte is sent
         connected.setblocking(False)
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)

@@ -131,8 +131,8 @@ class StoreCorruptError(DataStoreError):
 
 
 class AccessDeniedError(DataStoreError, PermissionError):
-    """Who listens on the endpoint is neither this user nor root, or others could put something else in its place.
-    Nothing was sent.
+    """The asker has no right to what was asked for: the message names the key and the right. Or, for a client: who
+    listens on the endpoint is not to be trusted, or others could put something else in its place. Nothing was sent.
     """
 
 

@@ -42,8 +42,10 @@ def make_safe(directory: Path) -> None:
     check_safe(directory)
 
 
-def check_safe(directory: Path) -> None:
+def check_safe(directory: Path, also: int | None = None) -> None:
     """Raise `AccessDeniedError` if others than this user and root can write to `directory` or replace it.
+
+    The user `also` may, except for having made an entry in a directory that everybody writes to.
 
     Each part of the path is looked at as the kernel walks it, links included. A part in a directory like /tmp, where
     everybody writes and nobody can remove what is another's, counts as safe if it belongs to this user or root.
@@ -57,7 +59,7 @@ def check_safe(directory: Path) -> None:
             found = os.lstat(at)
             continue
         part = at / name
-        _check_directory(at, found)  # first, as another's may not even be looked into
+        _check_directory(at, found, also)  # first, as another's may not even be looked into
         entry = os.lstat(part)
         _check_entry(at, found, part, entry)
         if stat.S_ISLNK(entry.st_mode):
@@ -70,7 +72,7 @@ def check_safe(directory: Path) -> None:
                 at, found = Path("/"), os.lstat("/")
         else:
             at, found = part, entry
-    if not _is_trusted(found.st_uid):
+    if found.st_uid != also and not _is_trusted(found.st_uid):
         raise _anothers(directory, found.st_uid)
     if _others_write(found):
         raise AccessDeniedError(
@@ -79,15 +81,41 @@ def check_safe(directory: Path) -> None:
         )
 
 
-def check_peer(connected: socket.socket, endpoint: str) -> None:
-    """Raise `AccessDeniedError` unless this user or root listens at the other end of a Unix socket."""
+def check_passable(directory: Path) -> None:
+    """Raise `AccessDeniedError` if other users cannot pass `directory`, or one above it."""
+    for part in (directory, *directory.parents):
+        if not part.stat().st_mode & stat.S_IXOTH:
+            raise AccessDeniedError(
+                f"Other users cannot reach a shared socket in {directory}: 'chmod o+x {part}', or choose another "
+                "directory with the setting endpoint."
+            )
+
+
+def check_peer(connected: socket.socket, path: Path, *, named: bool) -> None:
+    """Raise `AccessDeniedError` unless this user or root listens at the other end of a Unix socket.
+
+    If the endpoint was `named` by who uses it, another user may, where the socket's directory is theirs and nobody but
+    they and root can change the path to it: then whoever named it meant them. What everybody can make, as in /tmp,
+    shows no such thing.
+    """
     credentials = connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    pid, uid, _ = struct.unpack("3i", credentials)
-    if uid not in (os.geteuid(), _ROOT):
-        raise AccessDeniedError(
-            f"On {endpoint} listens process {pid} of another user (uid {uid}), to whom nothing was sent. "
-            "A daemon has to run as you or as root; name yours with --endpoint or KVD_ENDPOINT."
-        )
+    pid, uid, _ = struct.unpack("iII", credentials)
+    if uid in (os.geteuid(), _ROOT) or (named and _belongs_to(uid, path.parent)):
+        return
+    raise AccessDeniedError(
+        f"On ipc://{path} listens process {pid} of another user (uid {uid}), to whom nothing was sent. "
+        "A daemon has to run as you or as root, or in a directory of its user's own that nobody else can replace; name "
+        "yours with --endpoint or KVD_ENDPOINT."
+    )
+
+
+def _belongs_to(uid: int, directory: Path) -> bool:
+    """Tell whether a directory is a user's, and only that user, this one and root can put another in its place."""
+    try:
+        check_safe(directory, also=uid)
+        return directory.stat().st_uid == uid
+    except OSError:  # an AccessDeniedError is one
+        return False
 
 
 def explain_refusal(directory: Path) -> None:
@@ -113,10 +141,10 @@ def _create(directory: Path) -> None:
             raise
 
 
-def _check_directory(directory: Path, found: os.stat_result) -> None:
+def _check_directory(directory: Path, found: os.stat_result, also: int | None) -> None:
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(f"{directory} is no directory")
-    if not _is_trusted(found.st_uid):
+    if found.st_uid != also and not _is_trusted(found.st_uid):
         raise _anothers(directory, found.st_uid)
 
 

@@ -53,7 +53,7 @@ class Conversation:
         """`socket_type` is this side's, `REQ` or `REP`. Messages of more than `most_bytes` are not taken."""
         self._replies = socket_type == b"REP"
         self._peers = _PEERS[socket_type]
-        self._most_bytes = most_bytes
+        self.most_bytes = most_bytes
         self.established = False
         """Whether the peer has shown that it is a ZeroMQ socket of a kind that fits."""
         self.outgoing = _GREETING + _frame(b"\x05READY\x0bSocket-Type\x00\x00\x00\x03" + socket_type, _COMMAND)
@@ -77,7 +77,7 @@ class Conversation:
             self._envelope = _ENVELOPE
             if head == _SHORT and size > 3 and data[3] == size - 4:
                 return data[4:]
-            if head == _LONGER and int.from_bytes(data[3:11]) == size - 11 <= self._most_bytes:
+            if head == _LONGER and int.from_bytes(data[3:11]) == size - 11 <= self.most_bytes:
                 return data[11:]
         self._incoming += data
         while self._message is None and len(self._incoming) >= self._needed:
@@ -133,7 +133,7 @@ class Conversation:
     def _next_message(self) -> Generator[int, bytes, None]:
         """A message is an envelope, which ends with an empty frame, and behind it the request or reply."""
         envelope = bytearray()
-        delimited, left = False, self._most_bytes
+        delimited, left = False, self.most_bytes
         bodies = frames = 0
         body, more = b"", True
         while more:
@@ -178,7 +178,7 @@ class Conversation:
     def _skip(self, size: int) -> Generator[int, bytes, bytes]:
         """Receive a frame that is too large without keeping it."""
         if size > _MOST_SKIPPED_BYTES or not self.established:
-            raise ProtocolError(f"sent a message of {size} bytes; {self._most_bytes} are the most")
+            raise ProtocolError(f"sent a message of {size} bytes; {self.most_bytes} are the most")
         head = yield min(size, _HEAD_BYTES)
         left = size - len(head)
         while left > 0:

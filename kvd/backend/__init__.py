@@ -23,7 +23,11 @@ class Backend(Protocol):
         ...
 
     def read(self, request: Any, asker: Asker, size: int) -> None:
-        """Answer a request that changes nothing. Raises `DataStoreError` for one that is refused at once."""
+        """Answer a request that changes nothing. Raises `DataStoreError` for one that is refused at once.
+
+        Its `prefix`, if it has one, may be a tuple of several, in the order of the keys and none covering another: it
+        concerns the keys that begin with one of them. That is what an asker may see of the one that it asked for.
+        """
         ...
 
     def submit(self, request: Any, asker: Asker, size: int) -> None:

@@ -36,3 +36,8 @@ class Asker(Protocol):
         Raises `InvalidValueError` where the kernel cannot tell who that is, or it is another user's.
         """
         ...
+
+
+def prefixes_of(prefix: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the keys that a request to read concerns begin with: see `kvd.backend.Backend.read`."""
+    return (prefix,) if isinstance(prefix, str) else prefix

@@ -17,6 +17,7 @@ from kvclient.contract.operations import OPERATIONS
 from kvd.backend import Backend
 from kvd.changes import Changes
 from kvd.limits import Limits
+from kvd.processes import program
 from kvd.replies import DONE, as_text, encode
 from kvd.requests.parser import LARGE_BYTES, Parser, Steps
 from kvd.server.peers import Peer, Peers
@@ -74,6 +75,8 @@ class Dispatch:
                 self.large.append((peer, self._parser.steps(body), len(body)))
                 return
             request = self._parser.parse(body)
+            if peer.rights is not None:
+                peer.rights.apply_to(request)
             self._operations[request.op] += 1
             self._handlers[request.op](request, peer, len(body))
         except DataStoreError as error:
@@ -88,8 +91,10 @@ class Dispatch:
             next(steps)
         except StopIteration as end:
             request = end.value
-            self._operations[request.op] += 1
             try:
+                if peer.rights is not None:
+                    peer.rights.apply_to(request)
+                self._operations[request.op] += 1
                 self._handlers[request.op](request, peer, size)
             except DataStoreError as error:
                 peer.refuse(error)
@@ -107,7 +112,10 @@ class Dispatch:
 
     def _ping(self, _request: Any, peer: Peer, _: int) -> None:
         refusing = self._backend.refusing
-        peer.reply(DONE if refusing is None else encode({"refusing": str(refusing)}))
+        if refusing is None:
+            peer.reply(DONE)
+        else:  # why tells others where the file lies
+            peer.reply(encode({"refusing": str(refusing) if peer.rights is None else "Its owner can see why."}))
 
     def _compact(self, _request: Any, peer: Peer, _: int) -> None:
         self._backend.compact()
@@ -141,16 +149,27 @@ class Dispatch:
             **{name: told for name, told in self._trouble().items() if told},
         }
 
-    def _processes(self) -> list[dict[str, int]]:
-        """Return which processes have connections, those with most of them first."""
-        connections, watching = Counter[int](), Counter[int]()
+    def _processes(self) -> list[dict[str, Any]]:
+        """Return who has connections, those with most of them first."""
+        connections, watching = Counter[tuple[Any, ...]](), Counter[tuple[Any, ...]]()
+        since: dict[tuple[Any, ...], Peer] = {}
         for peer in self._peers:
-            if peer.identity is not None and (pid := peer.identity.pid):
-                connections[pid] += 1
-                watching[pid] += self._hub.has(peer)
+            if (found := peer.identity) is None and peer.key is None:
+                continue
+            who = (found and found.pid, found and found.uid, peer.key)
+            connections[who] += 1
+            watching[who] += self._hub.has(peer)
+            since[who] = peer
         return [
-            {"pid": pid, "connections": count, "watching": watching[pid]}
-            for pid, count in connections.most_common(_MOST_PROCESSES)
+            {
+                **({"pid": who[0]} if who[0] else {}),
+                **({"uid": who[1]} if who[1] is not None else {}),
+                **({"program": name} if (name := program(since[who].identity)) else {}),
+                **({"key": who[2]} if who[2] is not None else {}),
+                "connections": count,
+                "watching": watching[who],
+            }
+            for who, count in connections.most_common(_MOST_PROCESSES)
         ]
 
     def _trouble(self) -> dict[str, Any]:
@@ -158,6 +177,7 @@ class Dispatch:
         return {
             "refusing": None if refusing is None else str(refusing),
             "restart_needed": self._changes.found(),
+            "reload_needed": self._changes.reloadable,
             "settings_error": self._changes.error,
         }
 

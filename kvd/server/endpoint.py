@@ -16,7 +16,7 @@ from typing import Self
 
 from kvclient.contract.endpoint import default_endpoint, socket_path, tcp_address
 from kvclient.contract.errors import DataStoreError, StoreLockedError
-from kvclient.contract.ownership import make_private, make_safe
+from kvclient.contract.ownership import check_passable, make_private, make_safe
 from kvd.lock import Lock
 
 # Connections of which nothing was received yet; a burst of clients larger than this waits for its turn to connect.
@@ -29,7 +29,7 @@ class Endpoint:
     """An endpoint that this process may bind. `release` gives it up."""
 
     @classmethod
-    def of(cls, setting: str | None, store: str, passed: Mapping[Path, int]) -> Self:
+    def of(cls, setting: str | None, store: str, passed: Mapping[Path, int], *, shared: bool = False) -> Self:
         """Lock the endpoint that the `setting` names, or else the socket that systemd passed, or else the default.
 
         Raises as the constructor does.
@@ -39,25 +39,31 @@ class Endpoint:
             return cls(f"ipc://{path}", passed)
         default = default_endpoint(store)
         address = setting if setting is not None else default
-        return cls(address, passed, private=address == default)
+        return cls(address, passed, private=address == default, shared=shared)
 
-    def __init__(self, address: str, passed: Mapping[Path, int] | None = None, *, private: bool = False) -> None:
+    def __init__(
+        self, address: str, passed: Mapping[Path, int] | None = None, *, private: bool = False, shared: bool = False
+    ) -> None:
         """Lock `address`. Raises `StoreLockedError` that names who has it, `DataStoreError` if it cannot be had,
         `AccessDeniedError` if other users could put a socket of theirs in its place.
 
         `passed` are the listening sockets that systemd passed, by path: none, or the one at `address`. `private` makes
-        the socket's directory this user's alone; else it is enough that nobody else can write to it.
+        the socket's directory this user's alone; else it is enough that nobody else can write to it. `shared` lets all
+        users connect, which the modes on the way to the socket have to allow.
         """
         self.address = address
         self._path = socket_path(address)
         self._lock: Lock | None = None
         self._passed = _own(self._path, passed) if passed else None
+        self._shared = shared
         self._bound: os.stat_result | None = None
         self._tcp = _listen_on_tcp(address) if self._path is None else None
         if self._path is None:
             return
         try:
             (make_private if private else make_safe)(self._path.parent)
+            if shared:
+                check_passable(self._path.parent)
             self._lock = Lock(self._path, f"The endpoint {address}")
             if self._passed is None:
                 _check_free(self._path)
@@ -90,7 +96,7 @@ class Endpoint:
     def _listen_at(self, path: Path) -> socket.socket:
         path.unlink(missing_ok=True)  # nobody listens there; see `_check_free`
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
+        before = os.umask(0o111 if self._shared else 0o177)
         try:
             listener.bind(str(path))
             listener.listen(_BACKLOG)

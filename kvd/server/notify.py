@@ -60,6 +60,14 @@ class Notifier:
         if lines:
             self._send(*lines)
 
+    def reloading(self) -> None:
+        """Tell that the settings are read anew."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}", must_arrive=True)
+
+    def reloaded(self) -> None:
+        """Tell that this has ended, well or not."""
+        self._send("READY=1", must_arrive=True)
+
     def stopping(self) -> None:
         """Tell that no request is taken any more."""
         self._send("STOPPING=1", "STATUS=Stopping", must_arrive=True)

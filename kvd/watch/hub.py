@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kvclient.contract.errors import DataStoreError, RevisionGoneError, TooManyWatchersError
-from kvd.backend.asking import Asker
+from kvd.backend.asking import Asker, prefixes_of
 from kvd.backend.feed import Event, Source
 from kvd.watch.ring import Ring, Told, encode
 
@@ -30,11 +30,11 @@ _STEPS = 20
 class Watch:
     """A watch that waits, or is being answered from the history."""
 
-    __slots__ = ("after", "asker", "deadline", "limit", "prefix")
+    __slots__ = ("after", "asker", "deadline", "limit", "prefixes")
 
     def __init__(self, asker: Asker, request: Any, after: int) -> None:
         self.asker = asker
-        self.prefix: str = request.prefix
+        self.prefixes = prefixes_of(request.prefix)
         self.after = after
         self.limit: int = request.limit
         self.deadline = time.monotonic() + request.wait
@@ -111,6 +111,14 @@ class Hub:
             self._unpark(watch)
         self._reading.pop(asker, None)
 
+    def end(self, asker: Asker) -> None:
+        """Answer a peer's watch, if it has one, with nothing and the revision to ask on from: may it ask on?"""
+        if (watch := self._parked.get(asker)) is not None:
+            self._unpark(watch)
+            self._answer(watch, [], self._source.revision)
+        elif (reading := self._reading.pop(asker, None)) is not None:
+            self._answer(reading.watch, [], reading.watch.after)
+
     # From the ring.
 
     def _answer_or_park(self, watch: Watch) -> None:
@@ -129,7 +137,7 @@ class Hub:
         while (event := ring.at(position)) is not None:
             if events and event.revision != events[-1].revision and is_full(watch, len(events), size):
                 return events, events[-1].revision
-            if event.key.startswith(watch.prefix):
+            if event.key.startswith(watch.prefixes):
                 events.append(event)
                 size += len(event.body)
             position += 1
@@ -144,24 +152,26 @@ class Hub:
 
     def _park(self, watch: Watch) -> None:
         self._parked[watch.asker] = watch
-        watches = self._by_prefix.get(watch.prefix)
-        if watches is None:
-            watches = self._by_prefix[watch.prefix] = {}
-            length = len(watch.prefix)
-            self._lengths[length] = self._lengths.get(length, 0) + 1
-        watches[watch.asker] = watch
+        for prefix in watch.prefixes:
+            watches = self._by_prefix.get(prefix)
+            if watches is None:
+                watches = self._by_prefix[prefix] = {}
+                length = len(prefix)
+                self._lengths[length] = self._lengths.get(length, 0) + 1
+            watches[watch.asker] = watch
         heapq.heappush(self._deadlines, (watch.deadline, next(self._numbers), watch))
 
     def _unpark(self, watch: Watch) -> None:
         del self._parked[watch.asker]
-        watches = self._by_prefix[watch.prefix]
-        del watches[watch.asker]
-        if not watches:
-            del self._by_prefix[watch.prefix]
-            length = len(watch.prefix)
-            self._lengths[length] -= 1
-            if not self._lengths[length]:
-                del self._lengths[length]
+        for prefix in watch.prefixes:
+            watches = self._by_prefix[prefix]
+            del watches[watch.asker]
+            if not watches:
+                del self._by_prefix[prefix]
+                length = len(prefix)
+                self._lengths[length] -= 1
+                if not self._lengths[length]:
+                    del self._lengths[length]
         if len(self._deadlines) > 2 * len(self._parked) + 1000:
             self._deadlines = [entry for entry in self._deadlines if self._parked.get(entry[2].asker) is entry[2]]
             heapq.heapify(self._deadlines)
@@ -206,7 +216,7 @@ class Hub:
                 if event.revision != last and is_full(watch, len(events), reading.size):
                     self._finish_reading(reading, last)
                     return
-                if event.key.startswith(watch.prefix):
+                if event.key.startswith(watch.prefixes):
                     told = Told(event.revision, event.key, encode(event))
                     events.append(told)
                     reading.size += len(told.body)
@@ -256,12 +266,8 @@ class Hub:
 
     def close(self) -> None:
         """Answer all that wait with nothing, and the revision to ask on from."""
-        for watch in list(self._parked.values()):
-            self._unpark(watch)
-            self._answer(watch, [], self._source.revision)
-        for reading in list(self._reading.values()):
-            self._answer(reading.watch, [], reading.watch.after)
-        self._reading.clear()
+        for asker in [*self._parked, *self._reading]:
+            self.end(asker)
 
 
 def is_full(watch: Watch, count: int, size: int) -> bool:

@@ -140,6 +140,22 @@ def test_a_file_of_the_command_line_may_be_relative(tmp_path, monkeypatch):
         ('store = "../etc"', "A store's name has letters"),
         ('store = ""', "A store's name has letters"),
         ("what is this", "config.toml cannot be read"),
+        ("[[access]]\nread = ['']", "exactly one of uid, gid, unit, key, and has none"),
+        ("[[access]]\nuid = 1\nkey = 'a'\nread = ['']", "exactly one of uid, gid, unit, key, and has uid and key"),
+        ("[[access]]\nuid = 1", "it gives no right"),
+        ("[[access]]\nuid = -1\nread = ['']", "Setting access.0.uid = -1 is invalid"),
+        ("[[access]]\nuid = 4294967295\nread = ['']", "Setting access.0.uid = 4294967295 is invalid"),
+        ("[[access]]\nuid = true\nread = ['']", "Setting access.0.uid = True is invalid"),
+        ("[[access]]\nuid = 'no such user'\nread = ['']", "there is no user 'no such user'"),
+        ("[[access]]\ngid = 'no such group'\nread = ['']", "there is no group 'no such group'"),
+        ("[[access]]\nunit = 'backup'\nread = ['']", "a system unit's full name, such as backup.service"),
+        ("[[access]]\nunit = '../a.service'\nread = ['']", "a system unit's full name, such as backup.service"),
+        ("[[access]]\nkey = ''\nread = ['']", "key is the name of a CURVE key"),
+        ("[[access]]\nuid = 1\nread = 'all'", "Setting access.0.read = 'all' is invalid"),
+        ("[[access]]\nuid = 1\nread = [1]", "Setting access.0.read.0 = 1 is invalid"),
+        ("[[access]]\nuid = 1\nreads = ['']", "'access.0.reads' is no field of a table; there are: uid, gid"),
+        ("access = 5", "Setting access = 5 is invalid"),
+        ("audit = 'perhaps'", "Setting audit = 'perhaps' is invalid"),
     ],
 )
 def test_a_settings_file_with_a_mistake_is_refused(write, text, told):
@@ -158,6 +174,8 @@ def test_a_settings_file_with_a_mistake_is_refused(write, text, told):
         ("KVD_MAX_VALUE", "1", "KVD_MAX_VALUE is no setting of kvd; there are: store, file, endpoint, sync, "),
         ("KVD_SYNC", "sometimes", "Setting sync = 'sometimes' is invalid"),
         ("KVD_MAX_BATCH", "many", "Setting max_batch = 'many' is invalid"),
+        ("KVD_ACCESS", "[", "in the environment it is a JSON array of objects"),
+        ("KVD_ACCESS", '[{"uid": 1}]', "it gives no right"),
         ("KVD_store", "work", "KVD_store is no setting of kvd"),
         ("KVD_STORE", "a/b", "A store's name has letters"),
         ("KVD_FILE", "x/store.json", "Setting file = 'x/store.json' is invalid: it must begin with / or ~/"),
@@ -172,6 +190,17 @@ def test_a_variable_with_a_mistake_is_refused(monkeypatch, name, value, told):
         Settings.load()
 
     assert told in str(caught.value)
+
+
+def test_tables_of_rights(write, monkeypatch):
+    """Users and groups by number or name; in the environment as JSON."""
+    write("[[access]]\nuid = 'root'\nread = ['a']\n[[access]]\ngid = 5\nwrite = ['']\n")
+    assert [(0, None, ("a",), ()), (None, 5, (), ("",))] == [
+        (table.uid, table.gid, table.read, table.write) for table in Settings.load().access
+    ]
+
+    monkeypatch.setenv("KVD_ACCESS", '[{"key": "laptop", "read": [""]}]')
+    assert ["laptop"] == [table.key for table in Settings.load().access]
 
 
 @pytest.mark.usefixtures("home")

@@ -10,13 +10,12 @@ from contextlib import contextmanager
 import pytest
 
 from kvclient import AccessDeniedError, AsyncClient, Client
-from kvclient.contract.ownership import check_safe, make_private
+from kvclient.contract.ownership import check_peer, check_safe, make_private
 from kvd.lock import Lock
 from processes import Daemon, environment
+from users import ATTACKER, VICTIM, as_user, becoming
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="to be another user needs root")
-
-ATTACKER, VICTIM = 64_001, 64_002
 
 LISTEN = """
 import os, socket, sys
@@ -51,27 +50,6 @@ def listening(path, uid):
     process.kill()
     process.wait()
     process.stdout.close()
-
-
-def as_user(uid, function):
-    """Call a function as another user, in a process of its own; return what it returned as text, or its error."""
-    reading, writing = os.pipe()
-    if (pid := os.fork()) == 0:
-        try:
-            os.setgroups([])
-            os.setgid(uid)
-            os.setuid(uid)
-            try:
-                said = str(function())
-            except Exception as error:  # noqa: BLE001  # whatever it is, the test looks at it
-                said = f"{type(error).__name__}: {error}"
-            os.write(writing, said.encode())
-        finally:
-            os._exit(0)
-    os.close(writing)
-    os.waitpid(pid, 0)
-    with os.fdopen(reading) as result:
-        return result.read()
 
 
 @pytest.fixture
@@ -117,15 +95,44 @@ class TestClients:
         with listening(shared / "x.sock", ATTACKER), pytest.raises(AccessDeniedError, match=told):
             Client(f"ipc://{shared}/x.sock").ping()
 
-    def test_root_s_daemon_is_trusted(self, directory, start_daemon):
-        """It could read everything anyway: a daemon for all users runs as root, or as the one who asks."""
+    @pytest.mark.parametrize("create", CREATE, ids=["Client", "AsyncClient"])
+    def test_root_s_daemon_is_trusted(self, directory, start_daemon, create):
+        """It could read everything anyway. What it lets others do is another question."""
         directory.chmod(0o755)
-        daemon = start_daemon()
-        os.chmod(daemon.endpoint.removeprefix("ipc://"), 0o666)
+        daemon = start_daemon(access=f'[{{"uid": {VICTIM}, "write": ["key1"]}}]', shared_socket="true")
 
-        assert "1" == as_user(VICTIM, lambda: _blocking(daemon.endpoint))
-        said = as_user(VICTIM, lambda: asyncio.run(_ask(daemon.endpoint)))
-        assert said == "KeyExistsError: Key 'key1' exists."
+        assert "1" == as_user(VICTIM, lambda: create(daemon.endpoint))
+        assert "AccessDeniedError: Key 'key1' may not be" in as_user(ATTACKER, lambda: create(daemon.endpoint))
+
+    @pytest.mark.parametrize("create", CREATE, ids=["Client", "AsyncClient"])
+    def test_a_daemon_in_its_user_s_own_directory_is_trusted_by_who_names_it(self, directory, start_daemon, create):
+        """Nobody else can have put it there; in a directory that everybody can make, anybody can."""
+        directory.chmod(0o755)
+        served = directory / "served"
+        served.mkdir()
+        os.chown(served, ATTACKER, ATTACKER)
+        table = f'[{{"uid": {VICTIM}, "write": ["key1"]}}]'
+        daemon = start_daemon(at=served, prefix=becoming(ATTACKER), access=table, shared_socket="true")
+
+        assert "1" == as_user(VICTIM, lambda: create(daemon.endpoint))
+        directory.chmod(0o1777)
+        assert "nothing was sent" in as_user(VICTIM, lambda: create(daemon.endpoint))
+        directory.chmod(0o755)
+        os.chown(served, 0, 0)  # and he merely listens there
+        assert "nothing was sent" in as_user(VICTIM, lambda: create(daemon.endpoint))
+
+    def test_the_default_endpoint_is_never_another_user_s(self, directory):
+        """It was not named, and so nobody said whom they meant."""
+        directory.chmod(0o755)
+        served = directory / "served"
+        served.mkdir(mode=0o755)
+        os.chown(served, ATTACKER, ATTACKER)
+        with listening(served / "x.sock", ATTACKER), socket.socket(socket.AF_UNIX) as connected:
+            connected.connect(f"{served}/x.sock")
+            check_peer(connected, served / "x.sock", named=True)
+
+            with pytest.raises(AccessDeniedError):
+                check_peer(connected, served / "x.sock", named=False)
 
 
 class TestDefaultDirectory:

@@ -1,5 +1,7 @@
 """Ending the daemon: on signals, at any time, cleanly."""
 
+import os
+import pty
 import signal
 import threading
 
@@ -8,7 +10,7 @@ import pytest
 from kvclient import Client, DataStoreError
 from kvd.backend.file.engine.interface import NEVER, Put
 from kvd.backend.file.engine.snapshot import Snapshot
-from processes import Daemon, wait_until
+from processes import KVD, Daemon, environment, wait_until
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -20,6 +22,32 @@ def test_signal_ends_it_cleanly(daemon, number):
     assert daemon.file.read_bytes().endswith(b'"value":1}\n}\n')
     assert {"store.json", "kvd.log", "run"} == {path.name for path in daemon.directory.iterdir()}
     assert "Traceback" not in daemon.log.read_text()
+
+
+@pytest.mark.parametrize(("prefix", "ends"), [((), True), (("nohup",), False)])
+def test_the_end_of_its_terminal(directory, prefix, ends):
+    """Ends what was started in it, cleanly, wherever it logs to; what nohup protects stays, and reads its settings."""
+    daemon = Daemon(directory)
+    command = [*prefix, *KVD, "--file", str(daemon.file), "--endpoint", daemon.endpoint]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        log = os.open(daemon.log, os.O_WRONLY | os.O_CREAT, 0o600)
+        os.dup2(log, 1)
+        os.dup2(log, 2)
+        os.execvpe(command[0], command, environment(directory))
+    try:
+        wait_until(lambda: "serving" in daemon.log.read_text() if daemon.log.exists() else False)
+        os.close(terminal)
+        if ends:
+            assert 0 == os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+            assert "stopping on SIGHUP" in daemon.log.read_text()
+        else:
+            wait_until(lambda: "reloaded the settings" in daemon.log.read_text())
+            assert b'{"ok":true}' == daemon.ask(b'{"op":"ping"}')
+    finally:
+        if not ends:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -30,7 +30,7 @@ def why_not() -> str | None:
         "root on Linux": lambda: sys.platform == "linux" and os.geteuid() == 0,
         "systemd with its journal": lambda: Path("/lib/systemd/systemd-journald").exists(),
         ", ".join(_PROGRAMS): lambda: all(map(shutil.which, _PROGRAMS)),
-        "control groups that may be written to": lambda: any(os.access(found, os.W_OK) for found in _hierarchies()),
+        "control groups that may be written to": lambda: any(os.access(found, os.W_OK) for found in hierarchies()),
         "namespaces, which root may not make here": lambda: _succeeds(*_SEPARATE, "true"),
         f"{_SYSTEM_PYTHON} of 3.11 or later, with venv": lambda: _succeeds(
             _SYSTEM_PYTHON, "-c", "import ensurepip, sys; sys.exit(sys.version_info < (3, 11))"
@@ -69,7 +69,7 @@ class Machine:
 
     def __init__(self, programs: Path) -> None:
         name = f"kvd-test-{os.getpid()}-{next(tempfile._get_candidate_names())}"
-        self._groups = [hierarchy / name for hierarchy in _hierarchies()]
+        self._groups = [hierarchy / name for hierarchy in hierarchies()]
         for group in self._groups:
             group.mkdir()
         boot = ["/bin/bash", str(Path(__file__).with_name("boot.sh")), USER, str(programs)]
@@ -116,6 +116,15 @@ class Machine:
             timeout=120,
         )
         assert not check or done.returncode == 0, f"{command}: {done.stdout}{done.stderr}\n{self.journal()}"
+        return done
+
+    def run_as_root(self, *command: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command as the machine's root; it has to succeed."""
+        enter = ["nsenter", "--target", self._init, *_NAMESPACES, "--"]
+        done = subprocess.run(
+            self._in_groups(*enter, *command), capture_output=True, text=True, check=False, timeout=120
+        )
+        assert done.returncode == 0, done.stderr
         return done
 
     def spawn(self, *command: str) -> "subprocess.Popen[str]":
@@ -180,7 +189,7 @@ def _removed(group: Path) -> bool:
     return True
 
 
-def _hierarchies() -> list[Path]:
+def hierarchies() -> list[Path]:
     """Return the control group hierarchies that systemd looks at: one on most machines, two beside an old one."""
     found = [_CGROUPS, _CGROUPS / "unified", _CGROUPS / "systemd"]
     return [hierarchy for hierarchy in found if (hierarchy / "cgroup.procs").exists()]

@@ -1,7 +1,9 @@
 """What the daemon tells systemd, in datagrams to a socket that a test holds instead of it."""
 
 import os
+import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
@@ -191,3 +193,15 @@ class TestDaemon:
         assert lines[ready + 1].startswith("STATUS=Serving: 4,000 keys, ")
         assert not any(line.startswith(("EXTEND", "STATUS=Opening")) for line in lines[ready:])
         assert daemon.stop() == 0
+
+
+def test_a_reload_is_told(notified, manager):
+    """When it begins, on the manager's clock, and that requests are answered as before."""
+    notified().process.send_signal(signal.SIGHUP)
+
+    wait_until(lambda: manager.lines().count("READY=1") == 2)
+    lines = manager.lines()
+    told = lines[lines.index("RELOADING=1") :]
+    assert told[1].startswith("MONOTONIC_USEC=")
+    assert int(told[1].partition("=")[2]) <= time.monotonic_ns() // 1000
+    assert "READY=1" in told

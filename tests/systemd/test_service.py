@@ -107,6 +107,20 @@ class TestVerbs:
         assert installed.kvctl("service", "status").returncode == 0
         assert installed.kvctl("read", "key1").stdout == "1\n"
 
+    def test_reload(self, installed):
+        """`systemctl reload` has the daemon read what can change while it runs: the process stays the same."""
+        installed.kvctl("create", "key1", "1")
+        pid = installed.show("kvd.service", "MainPID")
+        installed.write(".config/kvd/config.toml", "[[access]]\nuid = 1\nread = ['']\n")
+        assert json.loads(installed.kvctl("status", "--json").stdout)["reload_needed"] == ["access"]
+
+        installed.systemctl("reload", "kvd.service")
+
+        wait_until(lambda: "reloaded the settings" in installed.journal("kvd.service"))
+        assert "reload_needed" not in json.loads(installed.kvctl("status", "--json").stdout)
+        wait_until(lambda: installed.show("kvd.service", "ActiveState") == "active")
+        assert installed.show("kvd.service", "MainPID") == pid
+
     def test_start_after_a_client_s_daemon(self, installed):
         """A daemon that a client started while the service was stopped gives way to it."""
         installed.kvctl("service", "stop")

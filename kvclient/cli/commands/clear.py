@@ -9,6 +9,7 @@ from kvclient.cli.confirming import can_ask, confirmed
 from kvclient.cli.options import Options
 from kvclient.cli.output import show
 from kvclient.client.blocking import Client
+from kvclient.contract.errors import AccessDeniedError
 from kvclient.screen.quantities import counted
 from kvclient.screen.usage import UsageError
 
@@ -39,4 +40,12 @@ def _agreed(client: Client, prefix: str) -> bool:
     if not count:
         return True
     which = f" that {'begins' if count == 1 else 'begin'} with {prefix!r}" if prefix else ""
-    return confirmed(f"Delete {counted(count, 'key')}{which} from {client.status()['file']}?")
+    return confirmed(f"Delete {counted(count, 'key')}{which} from {_place(client)}?")
+
+
+def _place(client: Client) -> str:
+    """Return the data file, or the endpoint for who may not know the file."""
+    try:
+        return str(client.status()["file"])
+    except AccessDeniedError:
+        return client.endpoint

@@ -72,6 +72,8 @@ def _limits(limits: dict[str, int]) -> list[tuple[str, str]]:
 def _restart(status: dict[str, Any]) -> list[tuple[str, str]]:
     """Return what was changed in the settings since the daemon took them."""
     rows = [f"needed for {name} = {value}" for name, value in status.get("restart_needed", {}).items()]
+    if "reload_needed" in status:
+        rows.append(f"not needed for {', '.join(status['reload_needed'])}: a reload is enough (docs/rights.md)")
     if "settings_error" in status:
         rows.append(f"would fail: {status['settings_error']}")
     return [("restart", text) for text in rows]

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from kvclient.cli.moving.record import Record
 from kvclient.client.blocking import Client
 from kvclient.contract.errors import (
+    AccessDeniedError,
     DaemonUnavailableError,
     DataStoreError,
     KeyExistsError,
@@ -64,7 +65,7 @@ class Importer:
         try:
             limits: dict[str, int] = self._client.status().get("limits", {})
             return _BY_DEFAULT | limits
-        except DaemonUnavailableError:  # there is none yet, and the first batch starts one
+        except (DaemonUnavailableError, AccessDeniedError):  # there is none yet; or it tells its limits to its owner
             return _BY_DEFAULT
 
     def take(self, records: Iterable[Record], told: Callable[[int], None]) -> None:

@@ -27,8 +27,8 @@ def plain(text: str, style: str = "") -> Text:
 def process_row(process: dict[str, Any]) -> tuple[Text, ...]:
     """Return pid, name, connections and watches of a process."""
     return (
-        plain(str(process["pid"])),
-        plain(process_name(process["pid"])),
+        plain(str(process.get("pid", ""))),
+        plain(process_name(process["pid"]) if "pid" in process else f"key {process.get('key', '')}"),
         plain(str(process["connections"])),
         plain(str(process["watching"] or "")),
     )

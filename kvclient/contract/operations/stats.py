@@ -43,10 +43,13 @@ class StatsReply(Reply):
 
 
 class Stats(Request):
-    """Tell what the daemon has done since it started, and how much there is now."""
+    """Tell what the daemon has done since it started, and how much there is now.
+
+    Of all keys and clients together, so it is for the owner alone.
+    """
 
     does = "control"
-    needs = ()
+    needs = ("own",)
     concerns = "nothing"
     reply = StatsReply
 

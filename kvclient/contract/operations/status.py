@@ -20,11 +20,14 @@ class LimitFields(BaseModel):
 
 
 class ProcessFields(BaseModel):
-    """A process that has connections, as the kernel tells of it (SO_PEERCRED)."""
+    """A process that has connections, as the kernel tells of it (SO_PEERCRED), or who has proved to own a key."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    pid: int
+    pid: Annotated[int | None, Field(description="Absent over TCP, and for a process of another pid namespace.")] = None
+    uid: Annotated[int | None, Field(description="Absent over TCP.")] = None
+    program: Annotated[str | None, Field(description="Its name, as the kernel has it; absent if it has ended.")] = None
+    key: Annotated[str | None, Field(description="The name of its CURVE key, if it has one.")] = None
     connections: int
     watching: Annotated[int, Field(description="How many of them wait for a change.")]
 
@@ -55,14 +58,18 @@ class StatusFields(BaseModel):
     watchers: Annotated[int, Field(description="Watches that wait for a change.")]
     processes: Annotated[
         list[ProcessFields] | None,
-        Field(description="Who has connections over a Unix socket, those with most of them first, and 100 at most."),
+        Field(description="Who has connections, those with most of them first, and 100 at most."),
     ] = None
     restart_needed: Annotated[
         dict[str, Any] | None,
         Field(description="Settings that were changed after the daemon's start, with what a restart gives them."),
     ] = None
+    reload_needed: Annotated[
+        list[str] | None,
+        Field(description="Settings that were changed after the daemon read them, and for which a reload is enough."),
+    ] = None
     settings_error: Annotated[
-        str | None, Field(description="Why the settings, as they are now, would not let a daemon start.")
+        str | None, Field(description="Why the settings, as they are now, would not let a daemon start or reload.")
     ] = None
     refusing: Annotated[str | None, Field(description="Why all changes are refused; absent if they are not.")] = None
 
@@ -74,10 +81,10 @@ class StatusReply(Reply):
 
 
 class Status(Request):
-    """Tell what the daemon is doing and on which file."""
+    """Tell what the daemon is doing and on which file. For its owner alone."""
 
     does = "control"
-    needs = ()
+    needs = ("own",)
     concerns = "nothing"
     reply = StatusReply
 

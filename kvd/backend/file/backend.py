@@ -16,7 +16,7 @@ from kvclient.contract.operations import OPERATIONS
 from kvd.backend.asking import Asker
 from kvd.backend.feed import Source
 from kvd.backend.file.chores import Chores
-from kvd.backend.file.committer import Committer
+from kvd.backend.file.committer import Committer, Note
 from kvd.backend.file.description import describe, statistics
 from kvd.backend.file.engine.file import JsonFile
 from kvd.backend.file.events import FileEvents
@@ -58,16 +58,17 @@ class FileBackend:
         *,
         sync: str,
         beat: Callable[[], None] = lambda: None,
+        note: Note | None = None,
     ) -> None:
         """`wakeup` calls, in the loop, what is to be done when a thread is back from the disk; `beat` is called twice a
-        second at least.
+        second at least, and `note` with every change that was committed.
         """
         self._engine = engine
         self._store = Store(engine, limits, compact_when=compact_when)
         self._sync = sync
         self._waits_for_disk = sync == "always"
         self._health = Health(engine, "Put the right file in place and restart the daemon.", beat)
-        self._committer = Committer(self._store, self._health)
+        self._committer = Committer(self._store, self._health, note)
         self.events: Source = FileEvents(self._store)
         self.fd = self._store.keys.owners.fd
         self._wakeup = wakeup

@@ -12,7 +12,7 @@ import bisect
 import itertools
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from kvclient.contract.errors import DataStoreError, StoreFullError
@@ -34,10 +34,16 @@ Member = tuple[Asker | None, Any, int]
 """A change that waits: who asks for it (None: the store itself), the request, and the bytes that it takes."""
 
 
+Note = Callable[[Any, Asker, int], None]
+"""Takes a change, who asked for it, and its revision."""
+
+
 class Committer:
     """The queue of changes, and the group that is under way."""
 
-    def __init__(self, store: Store, health: Health) -> None:
+    def __init__(self, store: Store, health: Health, note: Note | None = None) -> None:
+        """`note` is called with every change of an asker's that was committed."""
+        self._note = note
         self._store = store
         self._health = health
         self.queue: list[Member] = []
@@ -149,6 +155,8 @@ class Committer:
             self._commits += 1
             self._committed += len(members)
             self._total_seconds += self.write_seconds
+            if self._note is not None:
+                self._tell(self._note, members, group)
         for (asker, request, _), result in zip(members, group.results, strict=True):
             if asker is None:
                 self._upkeep.discard(request.op)
@@ -158,6 +166,16 @@ class Committer:
                 asker.reply(changed(result))
         # Before anything else is received, and while the clients wake up.
         return self._store.finish(group)
+
+    def _tell(self, note: Note, members: list[Member], group: Group) -> None:
+        """Tell which of a group's members changed something, and not those that only repeat what was done before."""
+        before, told = self._store.engine.revision, set[int]()
+        for (asker, request, _), result in zip(members, group.results, strict=True):
+            if asker is None or isinstance(result, DataStoreError) or result.revision <= before:
+                continue
+            if id(result) not in told:
+                told.add(id(result))
+                note(request, asker, result.revision)
 
     def _failed(self, group: Group, members: list[Member], error: BaseException) -> None:
         self._store.fail(group)

@@ -20,6 +20,7 @@ from kvd.memory import give_back
 from kvd.processes import identity
 from kvd.server.peers import Peer, Peers
 from kvd.server.poller import GONE, HUNG_UP, IN, OUT, Poller
+from kvd.server.rights import Rights
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,10 @@ _ACCEPTED = 64
 """Connections accepted before those that are there are served again."""
 _HANDSHAKE_SECONDS = 30.0
 """So long a peer may take to show that it is a ZeroMQ socket. libzmq's default."""
+_DENIED_BYTES = 4096
+"""Of a request of a peer that has no right to anything: it is refused, and holds no memory. Such a peer is disconnected
+as one that does not speak is, and at once where there are too many of them."""
+_MOST_DENIED = 256
 _TIDY_SECONDS = 0.5
 _STALLED_SECONDS = 10.0
 """So long a peer may pause in the middle of a request."""
@@ -75,6 +80,15 @@ class Connection(Peer):
         """Whether the peer has not taken all that was sent."""
         return self._unsent is not None
 
+    def allow(self, rights: Rights | None) -> None:
+        """See `Peer.allow`. Who has no right to anything gets little room, and not for long."""
+        super().allow(rights)
+        self._conversation.most_bytes = _DENIED_BYTES if self.is_denied else self._most_bytes
+        if self.is_denied:
+            self._owner.limit(self)
+        else:
+            self._owner.no_longer_denied(self)
+
     def see(self, events: int, ready: list[Peer]) -> None:
         """Do what the events of the connection ask for; if that is to receive, tell so by `ready`."""
         if self.waiting or self.held:  # its peer has sent more, or is gone
@@ -99,7 +113,9 @@ class Connection(Peer):
             self.waiting = True
             self.progress_at = 0.0
             self._owner.had_large = True
-            raise (_too_large(error, self._most_bytes) if isinstance(error, MessageTooLargeError) else error) from None
+            if isinstance(error, MessageTooLargeError):
+                raise (self._denial() or _too_large(error, self._most_bytes)) from None
+            raise
         if conversation.outgoing:
             self._send_more()
         if request is not None:
@@ -110,6 +126,10 @@ class Connection(Peer):
             if size > _LARGE_BYTES and not self.large:
                 self._owner.admit(self, min(size, self._most_bytes))
         return request
+
+    def _denial(self) -> DataStoreError | None:
+        """Return what a peer is told, whatever it asks for, that has no right to anything."""
+        return self.rights.denial() if self.rights is not None and self.rights.none else None
 
     def _take(self) -> bytes | None:
         """Receive some bytes, and return the request if one is whole. Closes what cannot go on."""
@@ -190,6 +210,8 @@ class Native:
         self._most_bytes = most_bytes
         self._connections: set[Connection] = set()
         self._strangers: dict[Connection, float] = {}
+        self._denied: set[Connection] = set()
+        """Those who have no right to anything."""
         self._large_bytes = 0
         self._held: deque[tuple[Connection, int]] = deque()
         """Those who wait until there is room for their large request, and its bytes."""
@@ -215,9 +237,22 @@ class Native:
         self.watch(connection, 0)
         self._connections.discard(connection)
         self._strangers.pop(connection, None)
+        self._denied.discard(connection)
         if connection.large:
             self.release(connection)
         self._peers.remove(connection)
+
+    def limit(self, connection: Connection) -> None:
+        """Disconnect a peer in a while, unless it proves to be a ZeroMQ socket with a right to something."""
+        self._strangers[connection] = time.monotonic() + _HANDSHAKE_SECONDS
+        if connection.is_denied:
+            self._denied.add(connection)
+            if len(self._denied) > _MOST_DENIED:
+                connection.close()
+
+    def no_longer_denied(self, connection: Connection) -> None:
+        """Count a peer no more among those who have no right to anything."""
+        self._denied.discard(connection)
 
     def admit(self, connection: Connection, size: int) -> None:
         """Let a peer go on with a large request, now or when there is room for it."""
@@ -264,14 +299,14 @@ class Native:
             connection = Connection(self, peer, self._peers, self._most_bytes)
             if connection.fd >= 0:
                 self._connections.add(connection)
-                self._peers.add(connection)
                 self._strangers[connection] = time.monotonic() + _HANDSHAKE_SECONDS
+                self._peers.add(connection)
 
     def _tidy(self) -> None:
         """Now and then: drop who connected and does not speak, and accept again."""
         now = time.monotonic()
         for connection, deadline in list(self._strangers.items()):
-            if connection.established:
+            if connection.established and not connection.is_denied:
                 del self._strangers[connection]
             elif now >= deadline:
                 connection.close()

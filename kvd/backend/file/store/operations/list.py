@@ -1,8 +1,9 @@
 """What list means."""
 
-from itertools import islice
+from itertools import chain, islice
 
 from kvclient.contract.operations.list import List
+from kvd.backend.asking import prefixes_of
 from kvd.backend.file.store.keys import Keys
 from kvd.backend.file.store.replies import Answer, Steps, array, entry_fields
 
@@ -18,12 +19,12 @@ def list_page(keys: Keys, request: List) -> Answer:
 def _page(keys: Keys, request: List) -> Steps:
     while not keys.order.ready():
         yield
-    after = request.after
+    prefixes, after = prefixes_of(request.prefix), request.after
     limit = min(request.limit, MOST_ENTRIES)
     while True:
         entries: list[bytes] = []
         size, now = 0, keys.clock()
-        following = keys.order.behind(request.prefix, after)
+        following = chain.from_iterable(keys.order.behind(prefix, after) for prefix in prefixes)
         for key in islice(following, MOST_ENTRIES):
             after = key
             entry = keys.live(key, now)

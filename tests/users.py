@@ -1,0 +1,55 @@
+"""Other users of the machine: what they are told, in processes of their own. Needs root."""
+
+import json
+import os
+import sys
+
+ATTACKER, VICTIM = 64_001, 64_002
+
+BECOME = """
+import grp, importlib, os, pkgutil, pwd, sys, tomllib
+import kvd
+for found in pkgutil.walk_packages(kvd.__path__, "kvd."):
+    importlib.import_module(found.name)  # now, as the interpreter may lie where only root can read
+uid = int(sys.argv[1])
+os.setgroups([])
+os.setgid(uid)
+os.setuid(uid)
+sys.argv = ["kvd", *sys.argv[5:]]
+kvd.__main__.main()
+"""
+
+
+def becoming(uid):
+    """Return the words before those of a `kvd` that is to be another user's."""
+    return (sys.executable, "-c", BECOME, str(uid))
+
+
+def as_user(uid, function, groups=()):
+    """Call a function as another user, in a process of its own; return what it returned as text, or its error."""
+    reading, writing = os.pipe()
+    if (pid := os.fork()) == 0:
+        try:
+            os.setgroups(groups)
+            os.setgid(uid)
+            os.setuid(uid)
+            try:
+                said = str(function())
+            except Exception as error:  # noqa: BLE001  # whatever it is, the test looks at it
+                said = f"{type(error).__name__}: {error}"
+            os.write(writing, said.encode())
+        finally:
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(pid, 0)
+    with os.fdopen(reading) as result:
+        return result.read()
+
+
+def ask_as(uid, daemon, *requests, groups=()):
+    """Send requests as another user with a bare REQ socket, and return the replies."""
+
+    def ask():
+        return json.dumps([daemon.ask(json.dumps(request).encode()).decode() for request in requests])
+
+    return [json.loads(reply) for reply in json.loads(as_user(uid, ask, groups))]
