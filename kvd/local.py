@@ -310,6 +310,8 @@ class LocalDataStore(Recipes):
                 if self._compacting:
                     self._compact()
                     self._compacting = False
+                with self._state:
+                    self._committer.fold()
                 if self._sync == "interval" and time.monotonic() >= synced + _UPKEEP_SECONDS:
                     synced = time.monotonic()
                     try:

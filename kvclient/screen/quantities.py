@@ -24,6 +24,17 @@ def counted(count: int, noun: str, several: str | None = None) -> str:
     return f"{count} {noun}" if count == 1 else f"{count:,} {several or f'{noun}s'}"
 
 
+def short_duration(seconds: float) -> str:
+    """Return a duration of less than some seconds.
+
+    >>> short_duration(0.00002), short_duration(0.0005), short_duration(0.1), short_duration(2.0)
+    ('20 µs', '0.5 ms', '100 ms', '2 s')
+    """
+    if seconds < 0.0002:
+        return f"{seconds * 1e6:.3g} µs"
+    return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+
+
 def duration(seconds: float) -> str:
     """Return a number of seconds in units that make it short.
 

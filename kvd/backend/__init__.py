@@ -40,6 +40,10 @@ class Backend(Protocol):
 
     # For the loop.
 
+    def answered(self, seconds: float) -> None:
+        """Take note that the reads of the last round took so long. They stand for all reads since the last call."""
+        ...
+
     @property
     def accepts(self) -> bool:
         """Whether more requests should be received now."""

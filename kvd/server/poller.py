@@ -31,6 +31,8 @@ class Poller:
         self._due = float("inf")
         self._several_cores = len(os.sched_getaffinity(0)) > 1
         self._active = False
+        self.since = self._looked = time.monotonic()
+        """Since when those that the last poll returned have waited at most: nothing of theirs was there before."""
         self.add(wakeup.fd, IN, lambda _events, _ready: wakeup.handle())
 
     def add(self, fd: int, events: int, see: See) -> None:
@@ -65,11 +67,12 @@ class Poller:
 
         `spin` allows to look for requests for a moment without going to sleep.
         """
-        if time.monotonic() >= self._due:
-            self._do_chores()
+        now = time.monotonic()
+        if now >= self._due:
+            self._do_chores(now)
         ready, self._again = self._again, []
         seen_by = self._seen_by
-        for fd, events in self._wait(0 if ready else timeout, spin=spin and self._active):
+        for fd, events in self._wait(0 if ready else timeout, now, spin=spin and self._active):
             if (see := seen_by.get(fd)) is not None:  # None: closed on account of one of the events before
                 see(events, ready)
         if ready or timeout > 0:
@@ -82,18 +85,25 @@ class Poller:
             self._wakeup.handle()
         return []
 
-    def _wait(self, timeout: float, *, spin: bool) -> list[tuple[int, int]]:
-        """Return the events of the next `timeout` seconds."""
+    def _wait(self, timeout: float, now: float, *, spin: bool) -> list[tuple[int, int]]:
+        """Return the events of the next `timeout` seconds, from `now` on."""
+        self.since = self._looked
         if spin and timeout > 0 and self._several_cores:
-            until = time.monotonic() + _SPIN_SECONDS
-            while time.monotonic() < until:
+            until = now + _SPIN_SECONDS
+            while now < until:
                 if events := self._epoll.poll(0):
+                    self._looked = now
                     return events
+                self.since = now
                 os.sched_yield()  # to whoever has something to do
-        return self._epoll.poll(timeout)
+                now = time.monotonic()
+        events = self._epoll.poll(timeout)
+        if timeout > 0:
+            self.since = now = time.monotonic()
+        self._looked = now
+        return events
 
-    def _do_chores(self) -> None:
-        now = time.monotonic()
+    def _do_chores(self, now: float) -> None:
         for number, (due, seconds, chore) in enumerate(self._chores):
             if now >= due:
                 self._chores[number] = now + seconds, seconds, chore

@@ -36,27 +36,31 @@ class Server:
         self._stopping = True
         self._wakeup.set()
 
-    def run(self, dispatch: Dispatch) -> None:
+    def run(self, dispatch: Dispatch) -> None:  # noqa: C901  # in one piece, as each request goes through it
         """Serve. Raises the failure of a backend that cannot go on."""
         backend, poller = self._backend, self._poller
-        timeout, received, housekeep_by = 0.0, 0, 0.0
+        timeout, received, housekeep_by, took = 0.0, 0, 0.0, 0.0
         while not self._stopping or backend.unfinished or dispatch.large:
             if backend.accepts and not self._stopping:
                 peers = poller.poll(timeout, spin=not backend.busy)
             else:
                 peers = poller.rest(timeout)
-            for peer in peers:
-                dispatch.receive(peer)
-            received += len(peers)
-            if peers and received < _ROUND and time.monotonic() < housekeep_by:
-                if not backend.queued and not dispatch.large:
-                    continue
-                if backend.gathering:
-                    timeout = 0.0  # see who else writes before the disk is asked
-                    continue
-            if peers and backend.busy:
-                time.sleep(_YIELD_SECONDS)
+            if peers:
+                for peer in peers:
+                    dispatch.receive(peer)
+                now = time.monotonic()
+                took = now - poller.since
+                received += len(peers)
+                if received < _ROUND and now < housekeep_by:
+                    if not backend.queued and not dispatch.large:
+                        continue
+                    if backend.gathering:
+                        timeout = 0.0  # see who else writes before the disk is asked
+                        continue
+                if backend.busy:
+                    time.sleep(_YIELD_SECONDS)
             received = 0
+            backend.answered(took)
             if dispatch.large:
                 dispatch.work()
             timeout = min(backend.work(stopping=self._stopping), self._hub.work())

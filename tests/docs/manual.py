@@ -1,4 +1,4 @@
-"""The manual pages, made from what `--help` says: `python tests/docs/manual.py` writes man/kvctl.1 and man/kvd.1."""
+"""The manual pages, made from what `--help` says: `python tests/docs/manual.py` writes those in man/."""
 
 import re
 from collections.abc import Iterator
@@ -18,12 +18,14 @@ _COMMON = {"store", "endpoint", "timeout", "json"}
 _NAMES = {
     "kvctl": "share keys between the processes of this machine",
     "kvd": "serve a key-value store from one JSON file",
+    "kvd-exporter": "metrics of key-value stores for Prometheus",
 }
 _EXIT_CODES = {
     "kvctl": [
         (what, meaning) for what, meaning in re.findall(r"^\| (\d) \| (.+) \|$", reference._INTRODUCTION, re.MULTILINE)
     ],
     "kvd": [("0", "ended cleanly, by SIGTERM, SIGINT or kvctl stop"), ("1", "an error, which is on standard error")],
+    "kvd-exporter": [("0", "ended by SIGTERM or SIGINT"), ("1", "an error, which is on standard error")],
 }
 _ENVIRONMENT = {
     "kvctl": [
@@ -33,6 +35,7 @@ _ENVIRONMENT = {
         ("NO_COLOR", "If set and not empty, no colours are used."),
     ],
     "kvd": [("KVD_…", "Any setting, in capitals: KVD_SYNC=interval is --sync interval.")],
+    "kvd-exporter": [],
 }
 _FILES = [
     ("~/Documents/STORE.json", "The data file, unless a setting names another. The default store is data_store."),
@@ -54,25 +57,28 @@ def page(app: Any, name: str) -> str:
     """Return the page of a command line."""
     command = typer.main.get_command(app)
     below = list(reference.commands(command, name))[1:]
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    commands = r"\fICOMMAND\fR [\fIARGUMENTS\fR]" if name == "kvctl" else r"[\fICOMMAND\fR [\fIARGUMENTS\fR]]"
     lines = [
         f'.TH {name.upper()} 1 "" "kvd {VERSION}" "User Commands"',
         ".SH NAME",
-        f"{name} \\- {_NAMES[name]}",
+        f"{roff(name)} \\- {_NAMES[name]}",
         ".SH SYNOPSIS",
         f".B {name}",
-        r"[\fIOPTIONS\fR] "
-        + (r"\fICOMMAND\fR [\fIARGUMENTS\fR]" if name == "kvctl" else r"[\fICOMMAND\fR [\fIARGUMENTS\fR]]"),
+        rf"[\fIOPTIONS\fR] {commands if below else roff(' '.join(map(placeholder, arguments)))}",
         ".SH DESCRIPTION",
         *_prose(command.help or "", between=".PP"),
         ".SH OPTIONS",
+        *_rows([row(parameter) for parameter in arguments]),
         *_options(command, skip=set()),
     ]
     if name == "kvctl":
         lines += [".PP", "Every command has these options, too. They go after the command.".replace("-", "\\-")]
         lines += _options(dict(below)["kvctl status"], only=_COMMON)
-    lines.append(".SH COMMANDS")
+    if below:
+        lines.append(".SH COMMANDS")
     purposes: dict[str, list[str]] = {}
-    for each in command.commands.values():  # in the order of the help
+    for each in getattr(command, "commands", {}).values():  # in the order of the help
         purposes.setdefault(_purpose(each), [])
     for called, each in below:
         top = called.split()[1]
@@ -84,8 +90,8 @@ def page(app: Any, name: str) -> str:
         ("ENVIRONMENT", _ENVIRONMENT[name]),
         ("FILES", _FILES),
     ):
-        lines += [f".SH {roff(title)}", *_rows(rows)]
-    lines += [".SH SEE ALSO", *(f".BR {other} (1)" for other in _NAMES if other != name)]
+        lines += [f".SH {roff(title)}", *_rows(rows)] if rows else []
+    lines += [".SH SEE ALSO", *(f".BR {roff(other)} (1)" for other in _NAMES if other != name)]
     return "\n".join(lines) + "\n"
 
 
@@ -139,9 +145,11 @@ def _prose(text: str, between: str = ".IP") -> Iterator[str]:
 def pages() -> dict[Path, str]:
     """Return all pages by their place."""
     from kvclient.cli.app import app as kvctl
+    from kvclient.exporter.app import app as exporter
     from kvd.__main__ import app as kvd
 
-    return {DIRECTORY / f"{name}.1": page(app, name) for app, name in ((kvctl, "kvctl"), (kvd, "kvd"))}
+    apps = ((kvctl, "kvctl"), (kvd, "kvd"), (exporter, "kvd-exporter"))
+    return {DIRECTORY / f"{name}.1": page(app, name) for app, name in apps}
 
 
 if __name__ == "__main__":

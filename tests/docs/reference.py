@@ -14,10 +14,10 @@ PATH = Path(__file__).parents[2] / "docs" / "kvctl.md"
 _INTRODUCTION = """\
 # The commands
 
-The `--help` of every command of `kvctl` and `kvd`. Data goes to standard output, everything else to standard error.
-With `--json`, results and errors are JSON, except for usage errors. `kvctl read` prints a value indented on a terminal
-and on one line in a pipe. On a terminal, characters that would control it, change the direction of writing or stay
-invisible are shown as JSON escapes.
+The `--help` of every command of `kvctl` and `kvd`, and that of `kvd-exporter`. Data goes to standard output, everything
+else to standard error. With `--json`, results and errors are JSON, except for usage errors. `kvctl read` prints a value
+indented on a terminal and on one line in a pipe. On a terminal, characters that would control it, change the direction
+of writing or stay invisible are shown as JSON escapes.
 
 | exit code | when |
 |---|---|
@@ -86,10 +86,11 @@ def _row(what: str, text: str) -> str:
 def reference() -> str:
     """Return the reference."""
     from kvclient.cli.app import app as kvctl
+    from kvclient.exporter.app import app as exporter
     from kvd.__main__ import app as kvd
 
     parts = [_INTRODUCTION, SCREENS]
-    for app, name in ((kvctl, "kvctl"), (kvd, "kvd")):
+    for app, name in ((kvctl, "kvctl"), (kvd, "kvd"), (exporter, "kvd-exporter")):
         parts += [section(*found) for found in commands(typer.main.get_command(app), name)]
     return "\n".join(parts)
 

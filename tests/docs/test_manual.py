@@ -1,4 +1,4 @@
-"""The manual pages kvctl(1) and kvd(1)."""
+"""The manual pages kvctl(1), kvd(1) and kvd-exporter(1)."""
 
 import shutil
 import subprocess
@@ -17,7 +17,7 @@ def test_manual_pages_are_current():
 
 
 @pytest.mark.skipif(shutil.which("groff") is None, reason="groff is not installed")
-@pytest.mark.parametrize("name", ["kvctl", "kvd"])
+@pytest.mark.parametrize("name", ["kvctl", "kvd", "kvd-exporter"])
 def test_manual_pages_are_set_without_a_warning(name):
     """By groff with all its warnings; nothing of an example is lost or taken for a request."""
     path = manual.DIRECTORY / f"{name}.1"

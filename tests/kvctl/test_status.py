@@ -1,12 +1,14 @@
 """What `kvctl status` and `kvctl ping` say when not all is as it looks: refused writes, settings that do not count."""
 
 import asyncio
+import itertools
 import json
 import os
+from contextlib import suppress
 
 import pytest
 
-from kvclient import AsyncClient, Client
+from kvclient import AsyncClient, Client, StoreFullError
 from processes import environment, kvctl, wait_until
 
 
@@ -76,6 +78,63 @@ class TestRefusedWrites:
         assert "restart" not in done.stdout
         assert b'{"ok":true}' == daemon.ask(b'{"op":"ping"}')
         assert "refusing" not in json.loads(daemon.ask(b'{"op":"status"}'))["status"]
+
+
+class TestReady:
+    def test_a_daemon_that_takes_values(self, run):
+        """Exit code 0, and no word but how fast it answers."""
+        done = run("ping", "--ready")
+
+        assert (0, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+
+    def test_a_file_that_another_program_edited(self, run, daemon):
+        """Exit code 1 and the reason, while a plain ping still exits with 0."""
+        with Client(daemon.endpoint) as store:
+            store.create("key1", 1)
+            daemon.file.write_bytes(daemon.file.read_bytes().replace(b'"value":1', b'"value":2'))
+            wait_until(lambda: "refusing" in store.status())
+        done = run("ping", "--ready")
+
+        assert (1, 0) == (done.returncode, run("ping").returncode)
+        assert f"kvctl: Writes are refused. The data file {daemon.file}" in done.stderr
+
+    def test_a_full_file(self, start_daemon, directory):
+        """Exit code 1, and what to do; once a key was deleted, a compaction would make room, and it is ready."""
+        daemon = start_daemon(max_file_bytes="8192", sync="never")
+        ready = lambda: kvctl("ping", "--ready", "--endpoint", daemon.endpoint, directory=directory)  # noqa: E731
+        numbers = itertools.count()
+        with Client(daemon.endpoint) as store:
+            store.create("large", "x" * 1000)
+
+            def fill():
+                with suppress(StoreFullError):
+                    while True:
+                        store.create(f"key{next(numbers)}", "x")
+                store.compact()  # which may find some more room
+                wait_until(lambda: not store.status()["compacting"])
+                return store.status()["full"]
+
+            wait_until(fill)
+            full = ready()
+            assert 1 == full.returncode
+            assert f"The data file {daemon.file} is full: it has " in full.stderr
+            assert "Delete keys, or raise the limit" in full.stderr
+
+            store.delete("large")
+        assert 0 == ready().returncode
+
+    def test_a_daemon_that_is_not_there(self, directory):
+        """Exit code 6, and none is started."""
+        done = kvctl("ping", "--ready", "--timeout", "0.1", directory=directory)
+
+        assert 6 == done.returncode
+        assert [] == list(directory.glob("run/kvd/*.sock"))
+
+    def test_one_that_does_not_answer(self, daemon, run):
+        """Exit code 6 within the timeout."""
+        daemon.freeze()
+
+        assert 6 == run("ping", "--ready", "--timeout", "0.2").returncode
 
 
 class TestLimits:

@@ -18,7 +18,7 @@ mkdir -p /run/etc/{new,work} /run/lock /var/log/journal
 mkdir -p /run/systemd/{journal,system,unit-root,propagate} # which the machine's own systemd would have made
 mount -t overlay -o lowerdir=/etc,upperdir=/run/etc/new,workdir=/run/etc/work machine /etc
 mount -t tmpfs -o mode=755 machine /var/log/journal
-ln -s /srv/kvd/bin/kvd /srv/kvd/bin/kvctl /usr/local/bin/
+ln -s /srv/kvd/bin/kvd /srv/kvd/bin/kvctl /srv/kvd/bin/kvd-exporter /usr/local/bin/
 useradd --create-home --shell /bin/bash "$user"
 id=$(id -u "$user")
 

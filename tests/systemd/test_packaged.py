@@ -5,7 +5,7 @@ import shutil
 import pytest
 from machine import ROOT
 
-UNITS = ["kvd.service", "kvd.socket", "kvd@.service", "kvd@.socket"]
+UNITS = ["kvd.service", "kvd.socket", "kvd@.service", "kvd@.socket", "kvd-exporter.service"]
 
 
 @pytest.fixture
@@ -20,8 +20,8 @@ def packaged(machine):
 
 
 def test_systemd_finds_nothing_to_say(packaged):
-    """systemd-analyze verify is silent for all four units."""
-    instances = ["kvd.service", "kvd.socket", "kvd@work.service", "kvd@work.socket"]
+    """systemd-analyze verify is silent for all units."""
+    instances = ["kvd.service", "kvd.socket", "kvd@work.service", "kvd@work.socket", "kvd-exporter.service"]
 
     done = packaged.run("systemd-analyze", "--user", "--man=no", "verify", *instances)
 

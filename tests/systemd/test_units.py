@@ -1,10 +1,12 @@
 """The unit files that `kvctl service install` writes, without a systemd to read them."""
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
 
+from kvclient.cli.service import exporter
 from kvclient.cli.service.units import Service
 from kvclient.contract.errors import DataStoreError
 
@@ -111,6 +113,40 @@ def test_a_path_that_is_no_utf_8():
 
     with pytest.raises(DataStoreError, match="systemd takes UTF-8 only"):
         service.check()
+
+
+def test_the_exporter():
+    """That of this installation, in a sandbox in which nothing can be written; without namespaces it keeps all else."""
+    text = exporter.unit(namespaces=True)
+
+    assert f"\nExecStart={sys.executable} -P -m kvclient.exporter\n" in text
+    assert "\nRestrictAddressFamilies=AF_UNIX AF_INET AF_INET6\n" in text
+    assert "\nProtectSystem=strict\n" in text
+    assert "ReadWritePaths" not in text
+    assert "PrivateUsers" not in exporter.unit(namespaces=False)
+    assert "\nNoNewPrivileges=yes\n" in exporter.unit(namespaces=False)
+
+
+def test_the_exporter_s_sandbox_is_the_daemon_s():
+    """Line by line, but for what can be written and the network."""
+    folder = Path(__file__).parents[2] / "systemd"
+    daemon, other = (
+        set((folder / f"{name}.service").read_text().partition("# A world")[2].splitlines()[1:])
+        for name in ("kvd", "kvd-exporter")
+    )
+
+    assert {
+        "ReadWritePaths=-%h/Documents",
+        "ReadWritePaths=-%t/kvd",
+        "PrivateNetwork=yes",
+        "RestrictAddressFamilies=AF_UNIX",
+        "# Nothing but what a program that reads and writes files needs of the kernel.",
+        "Also=kvd.socket",
+    } == daemon - other
+    assert {
+        "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",
+        "# Nothing but what a program that answers over a socket needs of the kernel.",
+    } == other - daemon
 
 
 def test_the_templates_differ_from_the_others_in_the_instance_only():

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from kvclient.cli.service import control, install, uninstall
+from kvclient.cli.service import control, exporter, install, uninstall
 from kvclient.screen.help import Command, Group
 
 app = typer.Typer(
@@ -15,25 +15,34 @@ app = typer.Typer(
 )
 
 Store = Annotated[str | None, typer.Option(metavar="NAME", help="The store's name.", show_default="data_store")]
+Exporter = Annotated[
+    bool, typer.Option("--exporter", help="Instead of a store's daemon, the metrics of all stores for Prometheus.")
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 
 
 @app.command("install", cls=Command)
-def _install(store: Store = None, dry_run: DryRun = False) -> None:
+def _install(store: Store = None, exporter_: Exporter = False, dry_run: DryRun = False) -> None:
     """Write systemd units for this installation and listen, now and at each login.
 
     Example: kvctl service install --dry-run
     """
-    install.run(store, dry_run=dry_run)
+    if exporter_:
+        exporter.install(store, dry_run=dry_run)
+    else:
+        install.run(store, dry_run=dry_run)
 
 
 @app.command("uninstall", cls=Command)
-def _uninstall(store: Store = None, dry_run: DryRun = False) -> None:
+def _uninstall(store: Store = None, exporter_: Exporter = False, dry_run: DryRun = False) -> None:
     """Stop the service and remove its units. The data file stays.
 
     Example: kvctl service uninstall
     """
-    uninstall.run(store, dry_run=dry_run)
+    if exporter_:
+        exporter.uninstall(store, dry_run=dry_run)
+    else:
+        uninstall.run(store, dry_run=dry_run)
 
 
 @app.command("start", cls=Command)

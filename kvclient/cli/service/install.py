@@ -45,7 +45,7 @@ def _write(service: Service, systemctl: Systemctl) -> set[str]:
     namespaces = systemctl.grants_namespaces()
     files = service.files(namespaces=namespaces)
     for path in service.paths:
-        check_ours(path, service)
+        check_ours(path, service.name)
         if path not in files and path.exists():  # the settings named an endpoint of another kind before
             systemctl.change("disable", "--now", path.name)
             path.unlink()
@@ -60,9 +60,9 @@ def _write(service: Service, systemctl: Systemctl) -> set[str]:
     return changed
 
 
-def check_ours(path: Path, service: Service) -> None:
-    """Raise if there is a unit file at `path` that somebody else wrote."""
-    if path.exists() and not path.read_text().startswith(MARK.format(name=service.name)):
+def check_ours(path: Path, name: str) -> None:
+    """Raise if there is a unit file of the service `name` at `path` that somebody else wrote."""
+    if path.exists() and not path.read_text().startswith(MARK.format(name=name)):
         raise DataStoreError(f"{path} was not written by 'kvctl service install': move it away first.")
 
 

@@ -17,7 +17,7 @@ def run(store: str | None, *, dry_run: bool) -> None:
         print(f"{service.name}.service is not installed.", file=sys.stderr)
         return
     for path in files:
-        check_ours(path, service)
+        check_ours(path, service.name)
     systemctl.change("disable", "--now", *(path.name for path in files))
     for path in files:
         if dry_run:

@@ -90,14 +90,14 @@ class Service:
                 raise DataStoreError(f"The units cannot name {named}: systemd takes UTF-8 only.")
 
     def _service(self, *, namespaces: bool) -> str:
-        text = _shipped(f"{self._template}.service")
-        text = _replace(text, "ExecStart=kvd", f"ExecStart={' '.join(map(_quoted, self.command))}")
-        text = _replace(text, "ReadWritePaths=-%h/Documents", f"ReadWritePaths={_quoted(f'-{self.directory}')}")
+        text = shipped(f"{self._template}.service")
+        text = replaced(text, "ExecStart=kvd", f"ExecStart={' '.join(map(quoted, self.command))}")
+        text = replaced(text, "ReadWritePaths=-%h/Documents", f"ReadWritePaths={quoted(f'-{self.directory}')}")
         if not namespaces:
-            text = "\n\n".join(part for part in text.split("\n\n") if "\nPrivateUsers=" not in part)
+            text = without_namespaces(text)
         if self.socket is None:
             kept = [line for line in text.splitlines() if ".socket" not in line and line != "PrivateNetwork=yes"]
-            text = _replace(
+            text = replaced(
                 "\n".join(kept) + "\n",
                 "RestrictAddressFamilies=AF_UNIX",
                 "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
@@ -105,12 +105,12 @@ class Service:
         return text
 
     def _socket(self, path: Path) -> str:
-        text = _shipped(f"{self._template}.socket")
-        text = _replace(text, "ExecStartPre=mkdir -p %h/Documents", f"ExecStartPre=mkdir -p {_quoted(self.directory)}")
+        text = shipped(f"{self._template}.socket")
+        text = replaced(text, "ExecStartPre=mkdir -p %h/Documents", f"ExecStartPre=mkdir -p {quoted(self.directory)}")
         instance = "%i" if "@" in self.name else DEFAULT_STORE
         if self.endpoint == default_endpoint(instance.replace("%i", self.store)):
             return text
-        return _replace(text, f"ListenStream=%t/kvd/{instance}.sock", f"ListenStream={str(path).replace('%', '%%')}")
+        return replaced(text, f"ListenStream=%t/kvd/{instance}.sock", f"ListenStream={str(path).replace('%', '%%')}")
 
     @property
     def _template(self) -> str:
@@ -138,7 +138,7 @@ def _environment_file(store: str) -> dict[str, str]:
     return {name.removeprefix("KVD_").lower(): value for name, _, value in pairs if value and name.startswith("KVD_")}
 
 
-def _shipped(name: str) -> str:
+def shipped(name: str) -> str:
     """Return a unit's text: from the wheel, or from the source tree that this is run from."""
     for folder in (resources("kvclient") / "units", Path(__file__).parents[3] / "systemd"):
         if (unit := folder / name).is_file():
@@ -146,12 +146,18 @@ def _shipped(name: str) -> str:
     raise DataStoreError(f"This installation of kvd has no {name}.")
 
 
-def _replace(text: str, line: str, new: str) -> str:
+def without_namespaces(text: str) -> str:
+    """Return a unit without the group of lines that needs namespaces."""
+    return "\n\n".join(part for part in text.split("\n\n") if "\nPrivateUsers=" not in part)
+
+
+def replaced(text: str, line: str, new: str) -> str:
+    """Return a unit with another line in the place of one that it has once."""
     assert text.count(f"{line}\n") == 1, line
     return text.replace(f"{line}\n", f"{new}\n")
 
 
-def _quoted(word: str | Path) -> str:
+def quoted(word: str | Path) -> str:
     """Return a word as systemd reads it (systemd.syntax(7)), with no specifier or variable in it."""
     text = str(word).replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%").replace("$", "$$")
     return f'"{text}"' if any(character in text for character in " \t'\"\\;") else text

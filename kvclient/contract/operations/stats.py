@@ -7,6 +7,37 @@ from pydantic import BaseModel, ConfigDict, Field
 from kvclient.contract.operations.declaration import Reply, Request
 
 
+class HistogramFields(BaseModel):
+    """How long something took, counted by duration."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    seconds: Annotated[float, Field(description="The sum of all durations.")]
+    counts: Annotated[
+        list[int],
+        Field(description="How many took up to the first of `latency_bounds`, up to the second, …, longer than all."),
+    ]
+
+
+class LatencyFields(BaseModel):
+    """What is timed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reads: Annotated[
+        HistogramFields,
+        Field(
+            description="Reads, from when the daemon last looked and nothing of them was there to their reply. One "
+            "round of the loop in up to 64 is timed, and stands for the reads since the one before."
+        ),
+    ]
+    changes: Annotated[
+        HistogramFields, Field(description="Changes, each from when it was parsed to the end of its commit.")
+    ]
+    commits: Annotated[HistogramFields, Field(description="Writing a commit, its sync included.")]
+    syncs: Annotated[HistogramFields, Field(description="Syncing commits to the disk (fdatasync).")]
+
+
 class StatsFields(BaseModel):
     """Counters since the start of the daemon, and how much there is now."""
 
@@ -20,7 +51,10 @@ class StatsFields(BaseModel):
     commits: int
     committed: Annotated[int, Field(description="Operations in these commits.")]
     sync_seconds: Annotated[float, Field(description="Time spent writing and syncing commits.")]
-    compactions: int
+    latency_bounds: Annotated[list[float], Field(description="Seconds that `latencies` are counted between.")]
+    latencies: LatencyFields
+    compactions: Annotated[int, Field(description="Compactions that were completed.")]
+    compaction_seconds: Annotated[float, Field(description="How long they took, beside service.")]
     expired: Annotated[int, Field(description="Keys that expired.")]
     released: Annotated[int, Field(description="Ephemeral keys whose process ended.")]
     events: Annotated[int, Field(description="Events told to watchers.")]

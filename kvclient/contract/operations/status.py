@@ -48,6 +48,7 @@ class StatusFields(BaseModel):
     ]
     live_bytes: Annotated[int, Field(description="Bytes of the file that hold live keys.")]
     max_file_bytes: int
+    full: Annotated[bool, Field(description="Whether not even a small value fits, also after a compaction.")]
     keys: Annotated[int, Field(description="Live keys, and expired ones whose removal is not recorded yet.")]
     revision: int
     sync: Literal["always", "interval", "never"]

@@ -25,6 +25,7 @@ from kvd.backend.file.store.operations import READS
 from kvd.backend.file.store.replies import Steps
 from kvd.backend.file.store.store import Group, Store
 from kvd.backend.file.upkeep import Upkeep
+from kvd.histogram import Histogram
 from kvd.limits import CompactWhen, Limits
 from kvd.worker import Wakeup, Worker
 
@@ -82,6 +83,8 @@ class FileBackend:
             beat=beat,
         )
         self._keys = self._store.keys
+        self._reads = self._timed_reads = 0
+        self._read_latency = Histogram()
         self._misses = 0
         """Reads of keys that were not there."""
         self._later: deque[tuple[Steps, Asker]] = deque()
@@ -103,6 +106,7 @@ class FileBackend:
                 self._bystanders_until = time.monotonic() + _BYSTANDER_SECONDS
             self._last_asker = asker
         asker.reads += 1
+        self._reads += 1
         try:
             answer = READS[request.op](self._keys, request)
         except KeyNotFoundError:
@@ -124,6 +128,14 @@ class FileBackend:
         if self._health.refusing is not None:
             raise self._health.refusing
         self._upkeep.start_compaction()
+
+    def answered(self, seconds: float) -> None:
+        reads = self._reads - self._timed_reads
+        if reads == 1:
+            self._read_latency.note(seconds)
+        elif reads:
+            self._read_latency.add(seconds, reads)
+        self._timed_reads = self._reads
 
     def _step(self, steps: Steps, asker: Asker) -> bool:
         """Go a step further with an answer; tell whether that was the last."""
@@ -161,12 +173,15 @@ class FileBackend:
 
     def work(self, *, stopping: bool) -> float:
         committer, upkeep = self._committer, self._upkeep
-        if upkeep.next_look <= time.monotonic():
+        now = time.monotonic()
+        if upkeep.next_look <= now:
             upkeep.look(committing=committer.committing)
+            committer.fold()
+            self._read_latency.fold()
         if self._later:
             self._go_on_reading()
         if committer.waiting:
-            self._commit()
+            self._commit(now)
         if upkeep.compacting:
             upkeep.step(committing=committer.committing)  # behind the commit, or while the disk is at it
         if self._health.failure is not None:
@@ -213,7 +228,7 @@ class FileBackend:
 
     # Commits.
 
-    def _commit(self) -> None:
+    def _commit(self, now: float) -> None:
         """Make what is queued the next group, if the disk is free."""
         committer = self._committer
         while (committer.queue or committer.deciding is not None) and committer.group is None:
@@ -227,7 +242,7 @@ class FileBackend:
                     self._upkeep.start_compaction()
                 return
             # On a fast disk, and without somebody who only reads, a thread's wake-up would take half as long as a sync.
-            beside = committer.write_seconds >= _SLOW_DISK_SECONDS or time.monotonic() < self._bystanders_until
+            beside = committer.write_seconds >= _SLOW_DISK_SECONDS or now < self._bystanders_until
             if group.staged is not None and beside and self._waits_for_disk:
                 self._writer.submit(partial(committer.write, group), self._written_beside)
                 return
@@ -250,7 +265,8 @@ class FileBackend:
         self._committer.end(error)
 
     def _written_beside(self, error: BaseException | None) -> None:
-        self._hold(time.monotonic())
+        self._committer.written_at = now = time.monotonic()
+        self._hold(now)
         self._committer.end(error)
 
     def _hold(self, now: float) -> None:
@@ -263,7 +279,7 @@ class FileBackend:
         if seconds < _SLOW_DISK_SECONDS:
             self._expected = 0
             return
-        askers = {asker for asker, _, _ in self._committer.members() if asker is not None}
+        askers = {asker for asker, _, _, _ in self._committer.members() if asker is not None}
         before, self._writers = self._writers, askers
         self._expected = len(before | self._writers)
         self._hold_until = now + seconds / 4
@@ -282,11 +298,6 @@ class FileBackend:
         return describe(self._store) | {"sync": self._sync, "compacting": self._upkeep.compacting}
 
     def statistics(self) -> dict[str, Any]:
-        return (
-            statistics(self._store)
-            | self._committer.statistics()
-            | {
-                "compactions": self._upkeep.compactions,
-                "misses": self._misses,
-            }
-        )
+        committed = self._committer.statistics()
+        latencies = {"reads": self._read_latency.fields(), **committed.pop("latencies")}
+        return statistics(self._store) | committed | {"misses": self._misses, "latencies": latencies}

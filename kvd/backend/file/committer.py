@@ -23,6 +23,7 @@ from kvd.backend.file.store.operations import FREES
 from kvd.backend.file.store.outcomes import Result
 from kvd.backend.file.store.replies import changed
 from kvd.backend.file.store.store import Group, Store
+from kvd.histogram import Histogram
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +31,9 @@ _GROUP, _GROUP_BYTES = 256, 4 << 20
 """Operations in a group, and bytes of their requests, if they are more than one: so many share a commit."""
 
 
-Member = tuple[Asker | None, Any, int]
-"""A change that waits: who asks for it (None: the store itself), the request, and the bytes that it takes."""
+Member = tuple[Asker | None, Any, int, float]
+"""A change that waits: who asks for it (None: the store itself), the request, the bytes that it takes, and since when
+it waits, on the monotonic clock."""
 
 
 Note = Callable[[Any, Asker, int], None]
@@ -61,19 +63,21 @@ class Committer:
         """Whether the last upkeep found no room."""
         self.write_seconds = 0.0
         """How long the last write took."""
-        self._commits = self._committed = 0
-        self._total_seconds = 0.0
+        self.written_at = 0.0
+        """When the last write had ended, or the loop heard of it, on the monotonic clock."""
+        self._committed = 0
+        self._commits, self._changes = Histogram(), Histogram()
 
     def add(self, asker: Asker | None, request: Any, size: int) -> None:
         """Queue a change."""
-        self.queue.append((asker, request, size))
+        self.queue.append((asker, request, size, time.monotonic()))
         self.queued_bytes += size
 
     def add_upkeep(self, request: Any) -> None:
         """Queue the store's own upkeep before all else, unless some of its kind is queued or under way."""
         if request.op not in self._upkeep:
             self._upkeep.add(request.op)
-            self.queue.insert(0, (None, request, 0))
+            self.queue.insert(0, (None, request, 0, 0.0))
 
     def has_upkeep(self, op: str) -> bool:
         """Tell whether upkeep of a kind is queued or under way."""
@@ -140,7 +144,8 @@ class Committer:
         try:
             self._store.write(group)
         finally:
-            self.write_seconds = time.monotonic() - started
+            self.written_at = time.monotonic()
+            self.write_seconds = self.written_at - started
 
     def end(self, error: BaseException | None) -> Committed | None:
         """Answer the members of the group that was written, or that `error` kept from it."""
@@ -152,25 +157,27 @@ class Committer:
             self._failed(group, members, error)
             return None
         if group.staged is not None:
-            self._commits += 1
             self._committed += len(members)
-            self._total_seconds += self.write_seconds
+            self._commits.note(self.write_seconds)
             if self._note is not None:
                 self._tell(self._note, members, group)
-        for (asker, request, _), result in zip(members, group.results, strict=True):
+        took, now = self._changes.note, self.written_at
+        for (asker, request, _, since), result in zip(members, group.results, strict=True):
             if asker is None:
                 self._upkeep.discard(request.op)
-            elif isinstance(result, DataStoreError):
+                continue
+            if isinstance(result, DataStoreError):
                 asker.refuse(result)
             else:
                 asker.reply(changed(result))
+            took(now - since)
         # Before anything else is received, and while the clients wake up.
         return self._store.finish(group)
 
     def _tell(self, note: Note, members: list[Member], group: Group) -> None:
         """Tell which of a group's members changed something, and not those that only repeat what was done before."""
         before, told = self._store.engine.revision, set[int]()
-        for (asker, request, _), result in zip(members, group.results, strict=True):
+        for (asker, request, _, _), result in zip(members, group.results, strict=True):
             if asker is None or isinstance(result, DataStoreError) or result.revision <= before:
                 continue
             if id(result) not in told:
@@ -179,7 +186,7 @@ class Committer:
 
     def _failed(self, group: Group, members: list[Member], error: BaseException) -> None:
         self._store.fail(group)
-        for asker, request, _ in members:
+        for asker, request, _, _ in members:
             if asker is None:
                 self._upkeep.discard(request.op)
                 self.upkeep_waits = True
@@ -189,12 +196,23 @@ class Committer:
         self._refuse(members, self._health.judge(error))
 
     def statistics(self) -> dict[str, Any]:
-        """Return what was committed, and how long the disk took for it."""
+        """Return what was committed, and how long it took."""
+        commits = self._commits.fields()
         return {
-            "commits": self._commits,
+            "commits": sum(commits["counts"]),
             "committed": self._committed,
-            "sync_seconds": round(self._total_seconds, 6),
+            "sync_seconds": commits["seconds"],
+            "latencies": {
+                "changes": self._changes.fields(),
+                "commits": commits,
+                "syncs": self._store.engine.syncs.fields(),
+            },
         }
+
+    def fold(self) -> None:
+        """Count the durations that were noted. To be called now and then, so that they do not become many."""
+        for each in (self._commits, self._changes, self._store.engine.syncs):
+            each.fold()
 
     def refuse_all(self, error: DataStoreError) -> None:
         """Refuse everything that is queued or being decided."""
@@ -213,25 +231,25 @@ class Committer:
         if not others:
             return members
         self._put_back(removals)
-        self._upkeep.update(request.op for asker, request, _ in removals if asker is None)
+        self._upkeep.update(request.op for asker, request, _, _ in removals if asker is None)
         return others
 
     def _put_back(self, members: list[Member]) -> None:
         """Queue members before all others."""
         self.queue[:0] = members
-        self.queued_bytes += sum(size for _, _, size in members)
+        self.queued_bytes += sum(size for _, _, size, _ in members)
 
     def _take_a_part(self) -> list[Member]:
         """Remove and return what is first in a long queue, as much as should share a commit."""
-        sizes = itertools.accumulate(size for _, _, size in self.queue[:_GROUP])
+        sizes = itertools.accumulate(size for _, _, size, _ in self.queue[:_GROUP])
         count = max(1, bisect.bisect(list(sizes), _GROUP_BYTES))
         taken, self.queue = self.queue[:count], self.queue[count:]
-        self.queued_bytes -= sum(size for _, _, size in taken)
+        self.queued_bytes -= sum(size for _, _, size, _ in taken)
         return taken
 
     def _refuse(self, members: list[Member], error: DataStoreError) -> None:
         """Refuse what could not be written. What was carried out before, and is only asked again, is answered so."""
-        for asker, request, _ in members:
+        for asker, request, _, _ in members:
             if asker is None:
                 self._upkeep.discard(request.op)
                 self.upkeep_waits = True

@@ -3,6 +3,10 @@
 from typing import Any
 
 from kvd.backend.file.store.store import Store
+from kvd.histogram import BOUNDS
+
+_SMALL_BYTES = 256
+"""What a small value needs in the file, with its key and its share of a commit."""
 
 
 def describe(store: Store) -> dict[str, Any]:
@@ -14,6 +18,7 @@ def describe(store: Store) -> dict[str, Any]:
         "file_bytes": engine.size,
         "live_bytes": engine.live_bytes,
         "max_file_bytes": store.limits.max_file_bytes,
+        "full": engine.room(removing=False) + engine.reclaimable < _SMALL_BYTES,
         "keys": len(store.keys),
         "revision": engine.revision,
     }
@@ -33,4 +38,7 @@ def statistics(store: Store) -> dict[str, Any]:
         "live_bytes": engine.live_bytes,
         "garbage_bytes": engine.reclaimable,
         "free_bytes": max(0, engine.room(removing=False)),
+        "compactions": store.compactions,
+        "compaction_seconds": round(store.compaction_seconds, 6),
+        "latency_bounds": BOUNDS,
     }

@@ -44,8 +44,6 @@ class Upkeep:
         self._job: DiskJob | None = None
         self._job_running = False
         self._syncing = False
-        self.compactions = 0
-        """How many were completed."""
 
     @property
     def compacting(self) -> bool:
@@ -108,7 +106,6 @@ class Upkeep:
             self._job = self._compaction.throw(error) if error is not None else next(self._compaction)
         except StopIteration:
             self._end_compaction()
-            self.compactions += 1
         except StoreCorruptError as failure:
             self._end_compaction()
             self._health.interfered(failure)

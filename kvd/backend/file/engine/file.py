@@ -50,6 +50,7 @@ from kvd.backend.file.engine.outcomes import affordable
 from kvd.backend.file.engine.rescue import rescue
 from kvd.backend.file.engine.snapshot import GROUP_BYTES
 from kvd.backend.file.engine.tail import Tail
+from kvd.histogram import Histogram
 from kvd.lock import Lock, is_at
 
 log = logging.getLogger(__name__)
@@ -172,6 +173,11 @@ class JsonFile:
     def size(self) -> int:
         """Bytes of the file, the spaces kept for the next commits included."""
         return self._tail.size
+
+    @property
+    def syncs(self) -> Histogram:
+        """How long the syncs of commits took."""
+        return self._tail.syncs
 
     @property
     def live_bytes(self) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 from kvd.backend.asking import Owner
 from kvd.backend.feed import Event
+from kvd.histogram import Histogram
 
 NEVER = math.inf
 """The `expires_at` of what never expires. (A clock that stands before 1970 makes negative ones.)"""
@@ -165,6 +166,11 @@ class Engine(Protocol):
     @property
     def size(self) -> int:
         """Bytes of the medium, those kept for the next commits included."""
+        ...
+
+    @property
+    def syncs(self) -> Histogram:
+        """How long the syncs of commits took."""
         ...
 
     @property

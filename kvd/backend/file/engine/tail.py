@@ -8,6 +8,7 @@ Invariants kept here:
 
 import errno
 import os
+import time
 from pathlib import Path
 
 from kvclient.contract.errors import StoreFullError
@@ -15,6 +16,7 @@ from kvd.backend.file.engine.format import CLOSING, OPEN_END, Encoded
 from kvd.backend.file.engine.interface import EngineFailure
 from kvd.backend.file.engine.snapshot import close_at, pwrite_all, pwrite_parts, pwrite_spaces
 from kvd.backend.file.engine.watch import Watch
+from kvd.histogram import Histogram
 
 # By how much the file grows at a time. Overwriting spaces costs a fifth to a third less per fdatasync than growing the
 # file at each commit. And whenever it grows the closing brace moves, which a program that has read the brace and not
@@ -40,6 +42,8 @@ class Tail:
         self.size = os.fstat(fd).st_size
         """Bytes of the file."""
         self.watch = Watch(path, fd)
+        self.syncs = Histogram()
+        """How long they took."""
         self._failed: str | None = None
         self._written: tuple[Encoded, int] | None = None
         """A commit that is being written, or was and is not yet part of the file, and the size of the file before it.
@@ -130,8 +134,10 @@ class Tail:
 
     def sync(self) -> None:
         """Make all that was written durable. Raises `EngineFailure`."""
+        started = time.monotonic()
         try:
             os.fdatasync(self.fd)
+            self.syncs.note(time.monotonic() - started)
         except OSError as error:
             # The kernel may have dropped the pages and would report success the next time: never try again.
             raise self.fail("synced to disk", error) from None

@@ -68,6 +68,10 @@ class Store:
         self._compact_when = compact_when
         self._outcomes = Outcomes(engine.outcomes)
         self._compact_from = 0.0
+        self.compactions = 0
+        """How many were completed."""
+        self.compaction_seconds = 0.0
+        """How long these took, beside all else that was done meanwhile."""
 
     # Changes.
 
@@ -231,6 +235,7 @@ class Store:
             self._clock(), self._outcomes.durable(), self.keys.order.in_order(), untold=bool(self.keys.dropped(1))
         )
         failure: BaseException | None = None
+        started = time.monotonic()
         try:
             while True:
                 job = next(steps) if failure is None else steps.throw(failure)
@@ -242,6 +247,8 @@ class Store:
                     failure = error
         except StopIteration:
             self.keys.note_dropped(self.engine.dropped)
+            self.compactions += 1
+            self.compaction_seconds += time.monotonic() - started
         except Exception:
             self._compact_from = time.monotonic() + _FAILED_SECONDS
             raise
