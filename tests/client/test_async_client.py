@@ -341,7 +341,7 @@ def test_a_reply_to_nothing_ends_the_connection(directory):
 def test_a_peer_that_hangs_up_before_it_is_greeted(directory, monkeypatch):
     """The call ends in time, as with any peer that hangs up."""
 
-    def hang_up(*_):
+    def hang_up(*_, **__):
         with contextlib.suppress(BlockingIOError):
             while True:
                 listener.accept()[0].close()

@@ -105,7 +105,7 @@ class TestChores:
         deciding_as_before = loop.store.deciding
 
         def deciding(members):
-            queued.append([request.op for _, request, _ in members])
+            queued.append([request.op for _, request, *_ in members])
             return deciding_as_before(members)
 
         loop.store.deciding = deciding
