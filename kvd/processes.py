@@ -164,9 +164,8 @@ def unit_in(groups: str) -> str | None:
         if part == "..":
             return None
         if not part.endswith(".slice"):
-            return (
-                part.removeprefix("_") or None
-            )  # systemd's escape for what the kernel could take for a file of its own
+            # The underscore is systemd's escape of a name that the kernel could take for a file of its own.
+            return part.removeprefix("_") or None
     return None
 
 

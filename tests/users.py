@@ -53,3 +53,22 @@ def ask_as(uid, daemon, *requests, groups=()):
         return json.dumps([daemon.ask(json.dumps(request).encode()).decode() for request in requests])
 
     return [json.loads(reply) for reply in json.loads(as_user(uid, ask, groups))]
+
+
+BECOME_CLIENT = """
+import encodings.idna, importlib, os, pkgutil, sys
+for found in pkgutil.walk_packages(importlib.import_module("kvclient").__path__, "kvclient."):
+    if ".adapters" not in found.name and not found.name.endswith("__main__"):
+        importlib.import_module(found.name)  # now, as the interpreter may lie where only root can read
+uid, package = int(sys.argv[1]), sys.argv[2]
+os.setgroups([])
+os.setgid(uid)
+os.setuid(uid)
+sys.argv = sys.argv[2:]
+sys.modules[package].main()
+"""
+
+
+def client_of(uid, package):
+    """Return the words before the options of a command of kvclient's that another user runs; `package` has `main`."""
+    return [sys.executable, "-c", BECOME_CLIENT, str(uid), package]

@@ -1,6 +1,5 @@
 """What stores tell, as prometheus-client's metrics: asked anew for each scrape."""
 
-import logging
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
@@ -17,8 +16,7 @@ from kvclient.contract.errors import DataStoreError
 from kvclient.metrics.asking import Source, ask, source
 from kvclient.metrics.families import FAMILIES, Buckets, Family, Told
 from kvclient.metrics.readiness import unready
-
-log = logging.getLogger(__name__)
+from kvclient.screen.console import complain
 
 _KINDS = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}
 _AT_A_TIME = 16
@@ -35,6 +33,8 @@ class Stores:
         self._named = [source(endpoint=name) if "://" in name else source(store=name) for name in named]
         self._timeout = timeout
         self._threads = ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="kvd-exporter")
+        self._complained: dict[str, str] = {}
+        """What was said of the stores that did not tell their metrics when they were asked last."""
 
     def collect(self) -> Iterator[Metric]:
         """Ask all stores, and yield their metrics."""
@@ -62,10 +62,19 @@ class Stores:
 
     def _ask_one(self, source: Source) -> Told | DataStoreError:
         try:
-            return ask(source.endpoint, self._timeout)
+            told = ask(source.endpoint, self._timeout)
         except DataStoreError as error:
-            log.info("%s: %s", source.store, error)
+            self._complain(source.store, error)
             return error
+        self._complained.pop(source.store, None)
+        return told
+
+    def _complain(self, store: str, error: DataStoreError) -> None:
+        """Say on standard error why a store does not tell its metrics: once, and not at each scrape."""
+        reason = " ".join(error.message.split())
+        if self._complained.get(store) != reason:
+            self._complained[store] = reason
+            complain(f"kvd-exporter: {store}: {reason}")
 
 
 def _metric(family: Family, stores: Mapping[str, Told | None]) -> Metric:

@@ -72,7 +72,10 @@ def _buckets(told: Told, name: str) -> Buckets:
 
 
 UP = Family(
-    "kvd_up", "gauge", "1 if the daemon answered, 0 if not; then no other metric of the store is there.", _whether(bool)
+    "kvd_up",
+    "gauge",
+    "1 if the daemon told its metrics; 0 if not, and then the store has no other metric.",
+    _whether(bool),
 )
 
 FAMILIES = (
@@ -101,7 +104,13 @@ FAMILIES = (
     ),
     Family("kvd_uptime_seconds", "gauge", "Since the daemon started.", _field("uptime")),
     # What it did.
-    Family("kvd_operations_total", "counter", "Requests by operation.", _each("operations"), labels=("op",)),
+    Family(
+        "kvd_operations_total",
+        "counter",
+        "Requests by operation, without those that were denied.",
+        _each("operations"),
+        labels=("op",),
+    ),
     Family(
         "kvd_errors_total",
         "counter",

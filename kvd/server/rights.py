@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple, assert_never
 
 from kvclient.contract.errors import AccessDeniedError
+from kvclient.contract.operations import OPERATIONS
 from kvclient.contract.operations.declaration import Right
 from kvclient.contract.rules import shorten
 from kvd.access import Access
@@ -20,6 +21,7 @@ from kvd.processes import Identity, unit_of, users_are_told_apart
 _ROOT = 0
 _ADVICE = "The owner of the daemon can allow it by an [[access]] table in the settings (docs/rights.md)."
 _DOING = {"read": "read", "write": "changed"}
+_OWNERS = [op for op, model in OPERATIONS.items() if "own" in model.needs]
 
 
 class Rights(NamedTuple):
@@ -69,7 +71,10 @@ class Rights(NamedTuple):
                 request.prefix = self._within(declared.needs, request.prefix)
             case "nothing":
                 if "own" in declared.needs:
-                    raise AccessDeniedError(f"Only the owner of the daemon may ask for {request.op}, not {self.who}.")
+                    raise AccessDeniedError(
+                        f"Only the owner of the daemon may ask for {', '.join(_OWNERS[:-1])} and {_OWNERS[-1]}: "
+                        f"{request.op} was refused to {self.who}. No [[access]] table can allow it (docs/rights.md)."
+                    )
             case never:
                 assert_never(never)
 
@@ -89,10 +94,10 @@ class Rights(NamedTuple):
         if all(prefix.startswith(getattr(self, right)) for right in needs):
             return prefix
         if needs != ("read",):
-            raise self._denied(f"Some of the keys that begin with {_quoted(prefix)} may not be", needs[0])
+            raise self._denied(f"Some of {_beginning_with(prefix)} may not be", needs[0])
         within = tuple(each for each in self.read if each.startswith(prefix))
         if not within:
-            raise self._denied(f"Keys that begin with {_quoted(prefix)} may not be", "read")
+            raise self._denied(f"None of {_beginning_with(prefix)} may be", "read")
         return within
 
     def _denied(self, what: str, right: Right) -> AccessDeniedError:
@@ -147,6 +152,10 @@ def _given(who: str, tables: list[Access]) -> Rights:
         shortest(prefix for table in tables for prefix in table.read),
         shortest(prefix for table in tables for prefix in table.write),
     )
+
+
+def _beginning_with(prefix: str) -> str:
+    return f"the keys that begin with {_quoted(prefix)}" if prefix else "the keys"
 
 
 def _quoted(text: str) -> str:

@@ -86,6 +86,8 @@ class TestReady:
         done = run("ping", "--ready")
 
         assert (0, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+        assert json.loads(run("ping", "--ready", "--json").stdout)["ready"] is True
+        assert "ready" not in json.loads(run("ping", "--json").stdout)
 
     def test_a_file_that_another_program_edited(self, run, daemon):
         """Exit code 1 and the reason, while a plain ping still exits with 0."""
@@ -96,6 +98,7 @@ class TestReady:
         done = run("ping", "--ready")
 
         assert (1, 0) == (done.returncode, run("ping").returncode)
+        assert json.loads(run("ping", "--ready", "--json").stdout)["ready"] is False
         assert f"kvctl: Writes are refused. The data file {daemon.file}" in done.stderr
 
     def test_a_full_file(self, start_daemon, directory):

@@ -17,7 +17,7 @@ from kvclient import Client
 from kvclient.cli.top.app import Top
 from kvclient.cli.top.rates import rates
 from kvclient.cli.top.source import Source, process_name
-from kvclient.cli.top.tables import event_line, value_text
+from kvclient.cli.top.tables import event_line, process_row, value_text
 from kvclient.contract.records import Entry, Event
 from processes import KVCTL, environment, kvctl, wait_until
 from terminal import Terminal
@@ -96,6 +96,21 @@ class TestSource:
             watcher.kill()
             watcher.wait()
         assert {os.getpid(): (1, 0), watcher.pid: (1, 1)} == found
+
+
+@pytest.mark.parametrize(
+    ("known", "called"),
+    [
+        ({"pid": os.getpid(), "uid": 0}, process_name(os.getpid())),
+        ({"key": "laptop"}, "key laptop"),
+        ({"uid": 7}, "uid 7"),
+    ],
+)
+def test_who_has_no_pid_here_is_called_by_what_is_known(known, called):
+    """The key over TCP, the uid of who comes from another pid namespace."""
+    pid, name, *_ = map(str, process_row({**known, "connections": 1, "watching": 0}))
+
+    assert (str(known.get("pid", "")), called) == (pid, name)
 
 
 def test_a_process_is_called_by_its_program():

@@ -16,9 +16,9 @@ EXPORTER = [sys.executable, "-m", "kvclient.exporter"]
 class Exporter:
     """A `kvd-exporter` in a home of its own."""
 
-    def __init__(self, directory, *options, **variables):
+    def __init__(self, directory, *options, command=EXPORTER, **variables):
         self.process = subprocess.Popen(
-            [*EXPORTER, "--listen", "127.0.0.1:0", *options],
+            [*command, "--listen", "127.0.0.1:0", *options],
             env=environment(directory, **variables),
             stderr=subprocess.PIPE,
             text=True,
@@ -45,8 +45,8 @@ def start_exporter(directory):
     """Start exporters that end with the test."""
     exporters = []
 
-    def start(*options, **variables):
-        exporters.append(Exporter(directory, *options, **variables))
+    def start(*options, **more):
+        exporters.append(Exporter(directory, *options, **more))
         return exporters[-1]
 
     yield start

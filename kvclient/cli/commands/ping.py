@@ -21,7 +21,7 @@ def run(
     """Check whether the daemon answers, and how fast; warn if it refuses all writes. Starts no daemon.
 
     With --ready, exit code 0 means that a small value would be stored now, and 1 that it would not: another program
-    changed the data file, or the file is full.
+    changed the data file, or the file is full. Only the daemon's owner may ask that; for others it is 1 as well.
 
     Example: kvctl ping --ready && echo ready
     """
@@ -30,11 +30,12 @@ def run(
     started = time.perf_counter()
     refusing = client.ping()
     seconds = time.perf_counter() - started
+    reason = unready(client.status()) if ready else refusing and f"Writes are refused. {refusing}"
     if options.json:
-        show({"endpoint": client.endpoint, "seconds": seconds, **({"refusing": refusing} if refusing else {})})
+        told = {"endpoint": client.endpoint, "seconds": seconds, **({"refusing": refusing} if refusing else {})}
+        show({**told, **({"ready": reason is None} if ready else {})})
     else:
         print(f"{client.endpoint} answers in {seconds * 1000:.2f} ms", file=sys.stderr)
-    reason = unready(client.status()) if ready else refusing and f"Writes are refused. {refusing}"
     if reason:
         complain(f"kvctl: {reason}")
     return int(ready and reason is not None)

@@ -26,7 +26,8 @@ def run(
 ) -> None:
     """Show counters since the daemon started, how long requests took, and its current size. Starts no daemon.
 
-    With --prometheus and without a daemon, kvd_up 0 is printed, and the exit code is 6 all the same.
+    With --prometheus, kvd_up 0 is printed if no daemon answers or it refuses to tell, and the exit code is that of the
+    error all the same, such as 6.
 
     Example: kvctl stats --json | jq .operations
     """

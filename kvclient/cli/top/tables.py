@@ -28,10 +28,17 @@ def process_row(process: dict[str, Any]) -> tuple[Text, ...]:
     """Return pid, name, connections and watches of a process."""
     return (
         plain(str(process.get("pid", ""))),
-        plain(process_name(process["pid"]) if "pid" in process else f"key {process.get('key', '')}"),
+        plain(_who(process)),
         plain(str(process["connections"])),
         plain(str(process["watching"] or "")),
     )
+
+
+def _who(process: dict[str, Any]) -> str:
+    """Return the name of a process, or what else is known of who has no pid here."""
+    if "pid" in process:
+        return process_name(process["pid"])
+    return f"key {process['key']}" if "key" in process else f"uid {process['uid']}"
 
 
 def event_line(event: Event) -> Text:
