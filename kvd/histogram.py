@@ -14,8 +14,9 @@ class Histogram:
     def __init__(self) -> None:
         self._counts = [0] * (len(BOUNDS) + 1)
         self._seconds = 0.0
-        self._fresh: list[float] = []
-        self.note = self._fresh.append
+        self.fresh: list[float] = []
+        """What was noted and is not counted yet."""
+        self.note = self.fresh.append
         """Take a duration, from any thread, in a fifth of the time that counting it takes. `fold` counts them all."""
 
     def add(self, seconds: float, times: int) -> None:
@@ -25,10 +26,10 @@ class Histogram:
 
     def fold(self) -> None:
         """Count what was noted."""
-        if not self._fresh:
+        if not self.fresh:
             return
-        noted = self._fresh[:]
-        del self._fresh[: len(noted)]  # another thread may have noted more
+        noted = self.fresh[:]
+        del self.fresh[: len(noted)]  # another thread may have noted more
         noted.sort()
         self._seconds += sum(noted)
         below = 0

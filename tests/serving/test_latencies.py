@@ -74,6 +74,20 @@ class TestChanges:
         assert 2 == len(within(stats, "commits"))
         loop.backend.close()
 
+    def test_thousands_are_counted_on_the_way(self, directory):
+        """Not all at once when somebody asks, or after half a second: that would hold up the loop."""
+        loop = Loop(directory / "store.json", sync="never")
+        noted = loop.backend._committer._changes.fresh
+        most = 0
+        for number in range(1500):
+            loop.send(create(f"key{number}", 1))
+            loop.work()
+            most = max(most, len(noted))
+
+        assert 0 < most <= 512
+        assert 1500 == timed(loop.backend.statistics())["changes"]
+        loop.backend.close()
+
 
 class TestReads:
     def test_those_that_were_timed_stand_for_all_since(self, directory):

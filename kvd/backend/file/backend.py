@@ -130,12 +130,9 @@ class FileBackend:
         self._upkeep.start_compaction()
 
     def answered(self, seconds: float) -> None:
-        reads = self._reads - self._timed_reads
-        if reads == 1:
-            self._read_latency.note(seconds)
-        elif reads:
+        if reads := self._reads - self._timed_reads:
             self._read_latency.add(seconds, reads)
-        self._timed_reads = self._reads
+            self._timed_reads = self._reads
 
     def _step(self, steps: Steps, asker: Asker) -> bool:
         """Go a step further with an answer; tell whether that was the last."""
@@ -177,7 +174,6 @@ class FileBackend:
         if upkeep.next_look <= now:
             upkeep.look(committing=committer.committing)
             committer.fold()
-            self._read_latency.fold()
         if self._later:
             self._go_on_reading()
         if committer.waiting:
