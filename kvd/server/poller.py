@@ -87,20 +87,20 @@ class Poller:
 
     def _wait(self, timeout: float, now: float, *, spin: bool) -> list[tuple[int, int]]:
         """Return the events of the next `timeout` seconds, from `now` on."""
-        self.since = self._looked
+        since = self._looked
         if spin and timeout > 0 and self._several_cores:
             until = now + _SPIN_SECONDS
             while now < until:
                 if events := self._epoll.poll(0):
-                    self._looked = now
+                    self.since, self._looked = since, now
                     return events
-                self.since = now
+                since = now
                 os.sched_yield()  # to whoever has something to do
                 now = time.monotonic()
         events = self._epoll.poll(timeout)
         if timeout > 0:
-            self.since = now = time.monotonic()
-        self._looked = now
+            since = now = time.monotonic()
+        self.since, self._looked = since, now
         return events
 
     def _do_chores(self, now: float) -> None:

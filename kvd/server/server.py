@@ -39,7 +39,7 @@ class Server:
     def run(self, dispatch: Dispatch) -> None:  # noqa: C901  # in one piece, as each request goes through it
         """Serve. Raises the failure of a backend that cannot go on."""
         backend, poller = self._backend, self._poller
-        timeout, received, housekeep_by, took = 0.0, 0, 0.0, 0.0
+        timeout, received, housekeep_by, since, now = 0.0, 0, 0.0, 0.0, 0.0
         while not self._stopping or backend.unfinished or dispatch.large:
             if backend.accepts and not self._stopping:
                 peers = poller.poll(timeout, spin=not backend.busy)
@@ -48,8 +48,7 @@ class Server:
             if peers:
                 for peer in peers:
                     dispatch.receive(peer)
-                now = time.monotonic()
-                took = now - poller.since
+                since, now = poller.since, time.monotonic()
                 received += len(peers)
                 if received < _ROUND and now < housekeep_by:
                     if not backend.queued and not dispatch.large:
@@ -60,7 +59,7 @@ class Server:
                 if backend.busy:
                     time.sleep(_YIELD_SECONDS)
             received = 0
-            backend.answered(took)
+            backend.answered(now - since)
             if dispatch.large:
                 dispatch.work()
             timeout = min(backend.work(stopping=self._stopping), self._hub.work())
