@@ -23,7 +23,7 @@ from kvd.server.poller import Poller
 from kvd.server.reload import Reload
 from kvd.server.rights import AccessList
 from kvd.server.server import Server
-from kvd.server.transport.native import Native
+from kvd.server.transport.transport import Opener
 from kvd.settings import Settings
 from kvd.watch.hub import Hub
 from kvd.worker import Wakeup
@@ -47,24 +47,29 @@ def serve(settings: Settings) -> None:
     changes = Changes(settings)
     notifier = Notifier()
     settings.check_shared_socket()
-    endpoint = Endpoint.of(settings.endpoint, settings.store, take_sockets(), shared=settings.shared_socket)
+    endpoints = [Endpoint.of(settings.endpoint, settings.store, take_sockets(), shared=settings.shared_socket)]
     try:
+        if settings.network is not None:
+            endpoints.append(Endpoint(settings.network))
         engine = JsonFile(
             settings.data_file,
             sync=settings.sync,
             max_file_bytes=settings.max_file_bytes,
             progress=lambda done, size: notifier.opening(settings.data_file, done, size),
-            served_on=endpoint.address,
+            served_on=endpoints[0].address,
         )
         try:
-            _serve(settings, changes, endpoint, engine, notifier)
+            _serve(settings, changes, endpoints, engine, notifier)
         finally:
             engine.close()
     finally:
-        endpoint.release()
+        for endpoint in endpoints:
+            endpoint.release()
 
 
-def _serve(settings: Settings, changes: Changes, endpoint: Endpoint, engine: JsonFile, notifier: Notifier) -> None:
+def _serve(
+    settings: Settings, changes: Changes, endpoints: list[Endpoint], engine: JsonFile, notifier: Notifier
+) -> None:
     limits = settings.limits()
     wakeup = Wakeup()
     backend = FileBackend(
@@ -82,9 +87,17 @@ def _serve(settings: Settings, changes: Changes, endpoint: Endpoint, engine: Jso
     )
     poller = Poller(wakeup)
     poller.wake_for(backend.fd)
-    transport = Native(endpoint.bind(), poller, peers, most_bytes=limits.max_request_bytes)
+    opener = Opener(
+        poller,
+        peers,
+        most_bytes=limits.max_request_bytes,
+        kind=settings.transport,
+        insecure_tcp=settings.insecure_tcp,
+    )
+    transports = [opener.open(endpoint) for endpoint in endpoints]
+    addresses = [as_text(endpoint.address) for endpoint in endpoints]
     server = Server(poller, backend, hub, wakeup)
-    dispatch = Dispatch(backend, hub, peers, limits, as_text(endpoint.address), changes, server.stop)
+    dispatch = Dispatch(backend, hub, peers, limits, addresses, changes, server.stop)
 
     def give_rights(settings: Settings) -> None:
         for peer in peers.give_rights(AccessList(settings.access)):
@@ -112,13 +125,14 @@ def _serve(settings: Settings, changes: Changes, endpoint: Endpoint, engine: Jso
     gc.collect()
     gc.freeze()
     status = dispatch.status()
-    log.info("serving %s (%d keys) on %s, pid %d", engine.path, status["keys"], endpoint.address, os.getpid())
+    log.info("serving %s (%d keys) on %s, pid %d", engine.path, status["keys"], " and ".join(addresses), os.getpid())
     notifier.ready(summary(status))
     try:
         server.run(dispatch)
     finally:
         notifier.stopping()
-        transport.close()
+        for transport in transports:
+            transport.close()
         poller.close()
         backend.close()
         wakeup.close()

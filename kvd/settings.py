@@ -31,7 +31,9 @@ from kvd.access import Access, Tables
 from kvd.limits import CompactWhen, Limits
 
 _PREFIX = "KVD_"
-_CLIENT_SETTINGS = {"autostart"}
+_CLIENT_KEYS = {"server_key", "key"}
+"""What the settings file has for clients alone."""
+_CLIENT_SETTINGS = {"autostart", *_CLIENT_KEYS}
 
 _REQUEST_FIELDS_BYTES = 4096
 _MOST_ESCAPES = 3
@@ -77,6 +79,15 @@ class Settings(BaseSettings):
     )
     compact_min_bytes: Count = Field(16 << 20, description="… and that is at least so many bytes.")
 
+    transport: Literal["native", "libzmq"] = Field(
+        "native", description="What serves ipc:// endpoints: kvd's own ZMTP, or pyzmq. A tcp:// one is always pyzmq's."
+    )
+    network: str | None = Field(
+        None, description="A tcp:// endpoint besides, for other machines, encrypted; see docs/network.md."
+    )
+    insecure_tcp: bool = Field(
+        False, description="Whether tcp:// endpoints, on loopback addresses only, are for everybody and unencrypted."
+    )
     access: Tables = Field((), description="Who besides the owner may read and write which keys; see docs/rights.md.")
     shared_socket: bool = Field(False, description="Whether other users can reach the socket. Needs `access`.")
     audit: bool = Field(False, description="Whether each change is a line of the log: who, what, which key.")
@@ -140,7 +151,7 @@ class Settings(BaseSettings):
             _Levels(
                 settings_cls,
                 [
-                    TomlConfigSettingsSource(settings_cls, config_path()),
+                    lambda: _without_client_keys(TomlConfigSettingsSource(settings_cls, config_path())()),
                     _environment,
                     init_settings,
                 ],
@@ -199,6 +210,10 @@ class _Levels(PydanticBaseSettingsSource):
 
 def _variable(name: str) -> str:
     return f"{_PREFIX}{name.upper()}"
+
+
+def _without_client_keys(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in _CLIENT_KEYS}
 
 
 def _environment() -> dict[str, Any]:

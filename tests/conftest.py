@@ -18,6 +18,9 @@ from processes import Daemon
 
 def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="run tests of load, chance and crashes in their long form")
+    parser.addoption(
+        "--transport", choices=("native", "libzmq"), default="native", help="what daemons of tests serve with"
+    )
 
 
 def pytest_configure(config):
@@ -28,6 +31,9 @@ def pytest_configure(config):
     """
     # Tests start hundreds of processes, each of which would compile all that it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ.pop("KVD_TRANSPORT", None)
+    if config.getoption("--transport") != "native":
+        os.environ["KVD_TRANSPORT"] = config.getoption("--transport")
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     settings.register_profile(
@@ -37,6 +43,11 @@ def pytest_configure(config):
         suppress_health_check=[HealthCheck.function_scoped_fixture],
     )
     settings.load_profile("kvd")
+
+
+def pytest_runtest_setup(item):
+    if item.config.getoption("--transport") == "libzmq" and (marker := item.get_closest_marker("native")) is not None:
+        pytest.skip(marker.args[0])
 
 
 def pytest_make_parametrize_id(val):

@@ -39,7 +39,11 @@ def runs(pid: int) -> bool:
 
 def environment(directory: Path, **more: str) -> dict[str, str]:
     """Return an environment in which everything that kvd touches lies below `directory`."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("KVD_", "XDG_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name == "KVD_TRANSPORT" or not name.startswith(("KVD_", "XDG_"))
+    }
     runtime = directory / "run"
     runtime.mkdir(mode=0o700, parents=True, exist_ok=True)
     return {**kept, "HOME": str(directory), "XDG_RUNTIME_DIR": str(runtime), **more}

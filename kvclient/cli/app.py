@@ -39,6 +39,7 @@ from kvclient.cli.commands import (
     update,
     watch,
 )
+from kvclient.cli.keys import app as keys
 from kvclient.cli.service.app import app as service
 from kvclient.screen.help import CONTEXT, Command, Group
 
@@ -97,6 +98,7 @@ for purpose, commands in _COMMANDS.items():
         settings = NEGATIVE_NUMBERS if name in _WITH_NEGATIVE_NUMBERS else {}
         app.command(name, cls=Command, context_settings=settings, rich_help_panel=purpose)(command(run))
 app.add_typer(service, name="service", rich_help_panel="Daemon")
+app.add_typer(keys, name="keys", rich_help_panel="Daemon")
 
 
 @app.callback(invoke_without_command=True)

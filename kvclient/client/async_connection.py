@@ -76,6 +76,7 @@ class AsyncConnection(Line):
                 self._sent = self._sent or channel.request_sent
                 self._hang_ups += channel.hung_up
             self.close()
+            self._check_handshakes(error)
             if isinstance(error, LineLost):
                 return None
             raise
@@ -84,6 +85,7 @@ class AsyncConnection(Line):
         seconds = min(CONNECT_SECONDS, deadline - time.monotonic())
         if seconds <= 0:
             raise LineLost
+        encryption = self._encryption()
         loop, path = asyncio.get_running_loop(), self._target.socket
         try:
             if path is not None:
@@ -96,7 +98,9 @@ class AsyncConnection(Line):
         try:
             if path is not None:
                 check_peer(connected, path, named=not self._target.has_default_endpoint)  # before a byte is sent
-            return Channel(loop, connected, self._target.endpoint)
+            else:
+                self._check_loopback(connected)
+            return Channel(loop, connected, self._target.endpoint, encryption)
         except BaseException:
             connected.close()
             raise

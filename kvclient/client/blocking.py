@@ -29,14 +29,19 @@ class Caller(ABC):
         store: str | None = None,
         timeout: float = DEFAULT_TIMEOUT,
         autostart: bool = True,
+        server_key: str | None = None,
+        key: str | None = None,
     ) -> None:
         """Name the daemon by its `endpoint`, or by its `store`, or leave it to the settings and the default.
+
+        A `tcp://` endpoint takes `server_key`, the daemon's public key, and `key`, the name of a key of one's own
+        (`kvctl keys new`) or the path of its file; both can be settings. docs/network.md shows how.
 
         `timeout` is in seconds and bounds each call, repetitions included; then the call raises
         `RequestTimeoutError`, or `DaemonUnavailableError` if there was nobody to send the request to. Without
         `autostart` no daemon is started. Raises `ValueError` for a `timeout` that is no number above 0.
         """
-        self._target = Target(store, endpoint, autostart=autostart)
+        self._target = Target(store, endpoint, autostart=autostart, server_key=server_key, key=key)
         self.timeout = timeout
         self._connect()
 

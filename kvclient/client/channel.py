@@ -11,15 +11,21 @@ import sys
 import time
 from os import getpid
 
-from kvclient.client.line import LineLost, no_kvd
+from kvclient.client.line import HandshakeLost, LineLost, no_kvd
 from kvclient.contract.errors import RequestError
-from kvclient.contract.zmtp import Conversation, ProtocolError
+from kvclient.contract.zmtp import Conversation, Encryption, ProtocolError
 
 
 class Channel:
     """A connection from its first byte on. It belongs to the process and the event loop that made it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, connected: socket.socket, endpoint: str) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        connected: socket.socket,
+        endpoint: str,
+        encryption: Encryption | None = None,
+    ) -> None:
         """`connected` must not block. The channel closes it."""
         self.closed = False
         self.request_sent = False
@@ -31,7 +37,7 @@ class Channel:
         self._socket = connected
         self._fd = connected.fileno()
         self._endpoint = endpoint
-        self._conversation = Conversation(b"REQ", sys.maxsize)
+        self._conversation = Conversation(b"REQ", sys.maxsize, encryption)
         self._request: bytes | None = None
         """What is to be sent as soon as the peer has introduced itself."""
         self._unsent: memoryview | None = None
@@ -167,7 +173,7 @@ class Channel:
 
     def _hang_up(self) -> None:
         self.hung_up = self._request is None and self._unsent is not None
-        self._end(LineLost())
+        self._end(LineLost() if self._conversation.established else HandshakeLost())
 
     def _see_progress(self) -> None:
         self._until = min(time.monotonic() + self._seconds, self._deadline)

@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 from kvclient.client.attempts import FIRST_RETRY_SECONDS, Exchange, attempts
-from kvclient.client.line import CONNECT_SECONDS, Line, LineLost, Socket, UnreachableError, no_kvd
+from kvclient.client.line import CONNECT_SECONDS, HandshakeLost, Line, LineLost, Socket, UnreachableError, no_kvd
 from kvclient.contract.endpoint import Target, tcp_address
 from kvclient.contract.errors import RequestError
 from kvclient.contract.ownership import check_peer
@@ -87,6 +87,7 @@ class Connection(Line):
         except BaseException as error:
             # Too late, or Ctrl-C: the reply that may still come must not be taken for that to another request.
             self.close()
+            self._check_handshakes(error)
             if isinstance(error, LineLost):
                 return None
             raise
@@ -104,9 +105,9 @@ class Connection(Line):
             try:
                 data = connected.recv(wanted)
             except OSError:
-                raise LineLost from None
+                data = b""
             if not data:
-                raise LineLost
+                raise LineLost if conversation.established else HandshakeLost
         try:
             return conversation.receive(data)
         except (ProtocolError, RequestError) as error:
@@ -159,7 +160,9 @@ class Connection(Line):
         seconds = min(CONNECT_SECONDS, deadline - time.monotonic())
         if seconds <= 0:
             raise LineLost
-        self._conversation = Conversation(b"REQ", sys.maxsize)  # first, as `close` ends it with the socket
+        self._conversation = Conversation(
+            b"REQ", sys.maxsize, self._encryption()
+        )  # first, as `close` ends it with the socket
         try:
             if path is not None:
                 connected = self._socket = Socket(socket.AF_UNIX)
@@ -173,6 +176,8 @@ class Connection(Line):
             raise self._not_connected(error) from None
         if path is not None:
             check_peer(connected, path, named=not self._target.has_default_endpoint)  # before a byte is sent
+        else:
+            self._check_loopback(connected)
         connected.setblocking(False)
         self._poll = select.poll()
         self._poll.register(connected, select.POLLIN)

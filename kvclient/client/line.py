@@ -7,17 +7,24 @@ from abc import ABC, abstractmethod
 from kvclient.client.attempts import went_away
 from kvclient.contract.calls import identified
 from kvclient.contract.endpoint import Target
-from kvclient.contract.errors import DaemonUnavailableError, DataStoreError, RequestError
+from kvclient.contract.errors import AccessDeniedError, DaemonUnavailableError, DataStoreError, RequestError
 from kvclient.contract.ownership import explain_refusal
+from kvclient.contract.zmtp import Encryption, RefusedError
 
 CONNECT_SECONDS = 1.0
 """Connect timeout, in seconds."""
+_MOST_BROKEN_OFF = 3
+"""So many handshakes in a row that were broken off have a reason. One may be a restart."""
 _MOST_HANG_UPS = 2
 """A request during which the peer hung up so often is too large for it. Once may be a restart."""
 
 
 class LineLost(Exception):
     """The line broke, or no reply came in time. No OSError, which a signal handler of the program may raise as well."""
+
+
+class HandshakeLost(LineLost):
+    """The line broke before each side knew the other."""
 
 
 class UnreachableError(Exception):
@@ -49,11 +56,28 @@ class Line(ABC):
         """Whether the request under way has been sent to its end, so that the daemon may carry it out."""
         self._hang_ups = 0
         """How often the peer hung up in the middle of the request."""
+        self._broken_off = 0
+        """How many handshakes in a row were broken off, by a peer on a network."""
 
     def identify(self, request: bytes) -> bytes:
         """Return a changing request with the next id of this line."""
         self._number += 1
         return identified(request, self._client, self._number)
+
+    def _encryption(self) -> Encryption | None:
+        """Return what encrypts a new connection, None where there are no keys. Raises `DataStoreError` for its keys."""
+        if self._target.keys is None:
+            return None
+        from kvclient.contract import keys  # few need this, and it takes time to load
+
+        try:
+            from kvclient.contract.curve import Curve
+        except ModuleNotFoundError:
+            raise DataStoreError(
+                f"The connection to {self._target.endpoint} is encrypted, which takes PyNaCl: pip install "
+                "'kvd-store[network]'."
+            ) from None
+        return Curve(keys.public_key(self._target.keys.server), keys.own(self._target.keys.own))
 
     @abstractmethod
     def close(self) -> None:
@@ -71,6 +95,41 @@ class Line(ABC):
         unavailable = DaemonUnavailableError(f"The daemon on {self._target.endpoint} cannot be reached: {error}.")
         return went_away(unavailable, changes=changes) if self._sent else unavailable
 
+    def _check_loopback(self, connected: socket.socket) -> None:
+        """Raise `AccessDeniedError` where what is sent could be read on its way to another machine."""
+        if self._target.keys is not None:
+            return
+        from ipaddress import ip_address  # few connect over TCP, and a short script should start fast
+
+        try:
+            address = connected.getpeername()[0].partition("%")[0]
+        except OSError:  # it has hung up, as will be seen
+            return
+        if not ip_address(address).is_loopback:
+            raise AccessDeniedError(
+                f"Nothing was sent to {self._target.endpoint}: without a server_key and a key (docs/network.md) the "
+                "connection to another machine would not be encrypted."
+            )
+
+    def _check_handshakes(self, error: BaseException) -> None:
+        """Raise `AccessDeniedError` when the peer keeps breaking off handshakes, of which `error` may be another.
+
+        If it has ever answered, it is the network that breaks off.
+        """
+        if not isinstance(error, HandshakeLost) or self._target.socket is not None or self._answered:
+            return
+        self._broken_off += 1
+        if self._broken_off >= _MOST_BROKEN_OFF:
+            advice = (
+                "Its connections may be encrypted: that takes a server_key and a key (docs/network.md)."
+                if self._target.keys is None
+                else "Is server_key the key of that daemon ('kvctl keys server' shows it where it runs)?"
+            )
+            raise AccessDeniedError(
+                f"The daemon on {self._target.endpoint} breaks off before each side knows the other. {advice} "
+                "Nothing was sent."
+            )
+
     def _check_hang_ups(self, request: bytes) -> None:
         """Raise `RequestError` for a request that is too large to be sent."""
         if self._hang_ups == _MOST_HANG_UPS and not self._sent:
@@ -81,5 +140,10 @@ class Line(ABC):
 
 
 def no_kvd(endpoint: str, error: Exception) -> DataStoreError:
-    """Return the error of whoever is answered with what kvd would not say."""
+    """Return the error of whoever is answered with what kvd would not say, or is refused before that."""
+    if isinstance(error, RefusedError):
+        return AccessDeniedError(
+            f"The daemon on {endpoint} does not let this key in: 'kvctl keys list' shows its public half, and 'kvctl "
+            "keys allow NAME KEY', where the daemon runs, lets it in. Nothing was sent."
+        )
     return DataStoreError(f"What answered is no kvd: {endpoint} {error}.")

@@ -10,7 +10,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from copy import copy
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from kvclient.contract.errors import DataStoreError
 from kvclient.contract.places import config_path, documents, socket_directory
@@ -111,6 +111,33 @@ def _autostart_is_on() -> bool:
     return _SWITCH[word]
 
 
+class Keys(NamedTuple):
+    """What a client needs to speak CURVE: see `kvclient.contract.keys`."""
+
+    server: str
+    """The daemon's public key, in Z85."""
+    own: str
+    """The name of the client's pair, or the path of the file that it is in."""
+
+
+def _keys(endpoint: str, server_key: str | None, key: str | None) -> Keys | None:
+    """Return the keys for a network endpoint: those given, or else in the environment, or else in the settings file.
+
+    None if there are none. Raises `DataStoreError` if there is only one of them.
+    """
+    config = {} if server_key and key else read_config()
+    server_key, key = (
+        given or os.environ.get(f"KVD_{name.upper()}") or config.get(name)
+        for name, given in (("server_key", server_key), ("key", key))
+    )
+    if not server_key and not key:
+        return None
+    if not server_key or not key:
+        missing = "server_key ('kvctl keys server' shows it where the daemon runs)" if key else "key ('kvctl keys new')"
+        raise DataStoreError(f"To connect to {endpoint} takes a server_key and a key, and there is no {missing}.")
+    return Keys(str(server_key), str(key))
+
+
 class Target:
     """The daemon that a client talks to: its endpoint, and the store to start a daemon for if none listens there.
 
@@ -119,7 +146,15 @@ class Target:
     names an endpoint runs the daemon himself.
     """
 
-    def __init__(self, store: str | None = None, endpoint: str | None = None, *, autostart: bool = True) -> None:
+    def __init__(
+        self,
+        store: str | None = None,
+        endpoint: str | None = None,
+        *,
+        autostart: bool = True,
+        server_key: str | None = None,
+        key: str | None = None,
+    ) -> None:
         self._given = {name: str(value) for name, value in (("store", store), ("endpoint", endpoint)) if value}
         config: dict[str, Any] = {}
         if endpoint is None and store is None:
@@ -133,6 +168,7 @@ class Target:
         self.endpoint = str(endpoint or default_endpoint(self.store))
         self.socket = socket_path(self.endpoint)
         self.autostart = autostart and endpoint is None and _autostart_is_on()
+        self.keys = _keys(self.endpoint, server_key, key) if self.socket is None else None
 
     def without_autostart(self) -> Self:
         """Return the same daemon, which is not started if it does not run."""

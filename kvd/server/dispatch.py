@@ -42,7 +42,7 @@ class Dispatch:
         hub: Hub,
         peers: Peers,
         limits: Limits,
-        endpoint: str,
+        addresses: list[str],
         changes: Changes,
         stop: Callable[[], None],
     ) -> None:
@@ -51,7 +51,7 @@ class Dispatch:
         self._hub = hub
         self._peers = peers
         self._limits = limits
-        self._endpoint = endpoint
+        self._addresses = addresses
         self._changes = changes
         self._end = stop
         self._parser = Parser(limits)
@@ -140,7 +140,8 @@ class Dispatch:
             "pid": os.getpid(),
             "version": VERSION,
             "python": platform.python_version(),
-            "endpoint": self._endpoint,
+            "endpoint": self._addresses[0],
+            **({"network": self._addresses[1]} if len(self._addresses) > 1 else {}),
             **{name: as_text(told) if name == "file" else told for name, told in self._backend.describe().items()},
             "uptime": round(time.monotonic() - self._started, 3),
             "limits": self._limits._asdict(),

@@ -21,8 +21,6 @@ from kvd.lock import Lock
 
 # Connections of which nothing was received yet; a burst of clients larger than this waits for its turn to connect.
 _BACKLOG = 1024
-_ANSWER_SECONDS = 1.0
-"""So long a daemon that has the TCP port is waited for to tell its pid."""
 
 
 class Endpoint:
@@ -127,19 +125,8 @@ def _listen_on_tcp(address: str) -> socket.socket:
         return socket.create_server(place[4][:2], family=place[0], backlog=_BACKLOG)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise StoreLockedError(f"The endpoint {address} is in use by {_who_answers(address)}.") from None
+            raise StoreLockedError(f"The endpoint {address} is in use by another process.") from None
         raise DataStoreError(f"The endpoint {address} cannot be bound: {error}") from None
-
-
-def _who_answers(address: str) -> str:
-    """Describe who has a TCP port, of whom the kernel tells nothing: a daemon says it."""
-    from kvclient.client.blocking import Client
-
-    try:
-        with Client(address.replace("//*:", "//127.0.0.1:"), timeout=_ANSWER_SECONDS) as there:
-            return f"process {there.status()['pid']}"
-    except DataStoreError:
-        return "another process"
 
 
 def _own(path: Path | None, passed: Mapping[Path, int]) -> int:

@@ -42,6 +42,10 @@ class Peer(ABC):
         """Whether the peer has no right to anything."""
         return self.rights is not None and self.rights.none
 
+    def denial(self) -> DataStoreError | None:
+        """Return what a peer that has no right to anything is told, whatever it asks for; None for any other."""
+        return self.rights.denial() if self.rights is not None and self.rights.none else None
+
     @abstractmethod
     def receive(self) -> bytes | None:
         """Receive, and return the request if one is whole now. Raises `DataStoreError` for a message that is none.

@@ -17,6 +17,10 @@ See = Callable[[int, list[Peer]], None]
 """Is called with the events of a descriptor, and adds the peers that can be received from to the list."""
 
 
+Collect = Callable[[list[Peer]], None]
+"""Adds the peers that can be received from to the list."""
+
+
 class Poller:
     """Waits for descriptors (epoll(7))."""
 
@@ -26,6 +30,7 @@ class Poller:
         self._epoll = select.epoll()
         self._seen_by: dict[int, See] = {}
         self._again: list[Peer] = []
+        self._collectors: list[Collect] = []
         self._chores: list[tuple[float, float, Callable[[], None]]] = []
         """When each is due, on the monotonic clock, how often it is, and what it is."""
         self._due = float("inf")
@@ -57,6 +62,16 @@ class Poller:
         """Have the next `poll` return the peer, as something of its next request is there already."""
         self._again.append(peer)
 
+    def ask(self, fd: int, collect: Collect) -> None:
+        """Have `collect` called before each wait, and when `fd` is readable: for what tells of news, and only once."""
+        self._collectors.append(collect)
+        self.add(fd, IN, lambda _events, ready: collect(ready))
+
+    def ask_no_more(self, fd: int, collect: Collect) -> None:
+        """Call `collect` no more."""
+        self._collectors.remove(collect)
+        self.remove(fd)
+
     def every(self, seconds: float, chore: Callable[[], None]) -> None:
         """Have `chore` called so often, as far as `poll` is."""
         self._chores.append((0.0, seconds, chore))
@@ -71,6 +86,8 @@ class Poller:
         if now >= self._due:
             self._do_chores(now)
         ready, self._again = self._again, []
+        for collect in self._collectors:
+            collect(ready)
         seen_by = self._seen_by
         for fd, events in self._wait(0 if ready else timeout, now, spin=spin and self._active):
             if (see := seen_by.get(fd)) is not None:  # None: closed on account of one of the events before

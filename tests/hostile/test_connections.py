@@ -79,6 +79,7 @@ def test_a_peer_that_is_ahead_does_not_keep_the_loop_busy(listener):
     assert [b"0", b"1", b"2", b"3"] == [request for _, request in served]
 
 
+@pytest.mark.native("libzmq aborts when it cannot accept on a Unix socket")
 def test_more_connections_than_descriptors(start_daemon, unharmed, socket):
     """Those that are there are served, the others wait until some of them leave, and the daemon lives."""
     daemon = unharmed(start_daemon(prefix=("sh", "-c", 'ulimit -n 40; exec "$@"', "sh")))
@@ -115,6 +116,7 @@ def test_heartbeats(daemon, socket):
     assert asking.recv() == b'{"ok":true}'
 
 
+@pytest.mark.native("libzmq gives all peers' requests through one socket, so none can be held back")
 def test_a_daemon_with_nothing_to_do_sleeps(daemon, unharmed, socket):
     """Peers that are silent, have said half of something or take no replies do not keep it busy."""
     unharmed(daemon)
@@ -133,6 +135,38 @@ def test_a_daemon_with_nothing_to_do_sleeps(daemon, unharmed, socket):
         assert processor_seconds(daemon) - before < 0.5
         held.close()
     half.close()
+
+
+def test_heartbeats_while_a_request_is_under_way(daemon, socket):
+    """They are answered while a watch is parked, so that the peer does not give it up."""
+    asking = socket(daemon, HEARTBEAT_IVL=50, HEARTBEAT_TIMEOUT=200)
+    monitor = asking.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+    asking.send(b'{"op":"watch","wait":30}')
+
+    assert not monitor.poll(1000)
+    asking.disable_monitor()
+    monitor.close()
+    daemon.ask(b'{"op":"create","key":"key1","value":1}')
+    assert b'"key":"key1"' in asking.recv()
+
+
+@pytest.mark.native("libzmq hangs up without a word")
+def test_a_peer_of_the_wrong_kind_is_told_why(daemon):
+    """By an ERROR command, which libzmq's monitors and our clients show."""
+    with daemon.raw() as connection:
+        connection.sendall(
+            b"\xff"
+            + bytes(8)
+            + b"\x7f\x03\x01NULL"
+            + bytes(48)
+            + b"\x04\x19\x05READY\x0bSocket-Type\x00\x00\x00\x03PUB"
+        )
+        said = b""
+        while more := connection.recv(4096):
+            said += more
+
+    assert b"\x05ERROR" in said
+    assert said.endswith(b"is a socket of a kind that does not fit, b'PUB'")
 
 
 def processor_seconds(daemon):

@@ -16,6 +16,7 @@ _SENDERS, _REQUESTS = 32, 10
 _MEGABYTE = 1 << 20
 
 
+@pytest.mark.native("libzmq keeps some requests of each peer besides")
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace to slow the disk down")
 def test_what_waits_for_the_disk_is_bounded(start_daemon, directory):
     """However much is sent, the daemon holds a bounded part of it, and answers all that it took."""

@@ -95,6 +95,7 @@ def test_peers_that_are_no_zeromq_leave_nothing_behind(daemon, unharmed):
 INTRODUCTION = GREETING + b"\x04\x1c\x05READY\x0bSocket-Type\x00\x00\x00\x06DEALER"
 
 
+@pytest.mark.native("libzmq closes a connection at once")
 def test_nonsense_behind_a_request(daemon, unharmed):
     """More of it than is received at a time: the request is answered, and the connection ends."""
     unharmed(daemon)
@@ -129,6 +130,7 @@ def send_until_held(sender, request):
     return sent
 
 
+@pytest.mark.native("libzmq gives all peers' requests through one socket, so none can be held back")
 def test_a_peer_that_never_reads(daemon, unharmed, socket):
     """Thousands of large replies that nobody takes: no growth, no delay for others, and all of them once it reads."""
     unharmed(daemon)
@@ -147,6 +149,7 @@ def test_a_peer_that_never_reads(daemon, unharmed, socket):
     assert all(b'{"ok":true,"value":"xxx' == reply[:23] for _, reply in replies)
 
 
+@pytest.mark.native("libzmq gives all peers' requests through one socket, so none can be held back")
 def test_a_peer_that_writes_and_never_reads(daemon, unharmed, socket):
     """It is held once it has not taken too many replies, and served on when it takes them; others notice nothing."""
     unharmed(daemon)

@@ -381,7 +381,7 @@ def test_reading_a_key_imports_no_typer(shared_daemon, store, key, directory):
 def test_every_command_takes_the_common_options():
     """Which daemon is meant, for how long to wait, and JSON."""
     commands = dict(typer.main.get_command(app).commands)
-    del commands["service"]  # which does without a daemon
+    del commands["service"], commands["keys"]  # which do without a daemon
 
     for name, command in commands.items():
         options = {option for parameter in command.params for option in parameter.opts}

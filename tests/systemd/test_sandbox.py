@@ -60,7 +60,7 @@ def test_the_kernel_tells_who_touches_the_data_file(installed):
 
 def test_a_tcp_endpoint(installed):
     """Once the settings name a TCP endpoint, the service may use the internet families and has no socket unit."""
-    installed.write(".config/kvd/config.toml", 'endpoint = "tcp://127.0.0.1:7411"\n')
+    installed.write(".config/kvd/config.toml", 'endpoint = "tcp://127.0.0.1:7411"\ninsecure_tcp = true\n')
 
     installed.kvctl("service", "install")
 
@@ -70,3 +70,23 @@ def test_a_tcp_endpoint(installed):
     assert installed.show("kvd.socket", "LoadState") == "not-found"
     installed.kvctl("service", "uninstall")
     assert installed.show("kvd.service", "LoadState") == "not-found"
+
+
+def test_a_network_besides(installed):
+    """The service serves other machines over CURVE, and its socket as before; then the network is closed again."""
+    installed.kvctl("keys", "allow", "laptop", "--", installed.kvctl("keys", "new", "laptop").stdout.strip())
+    installed.write(
+        ".config/kvd/config.toml",
+        f"network = 'tcp://127.0.0.1:7412'\nserver_key = '{installed.kvctl('keys', 'server').stdout.strip()}'\n"
+        "key = 'laptop'\n[[access]]\nkey = 'laptop'\nread = ['']\n",
+    )
+
+    installed.kvctl("service", "install")
+
+    installed.kvctl("create", "key1", "1")
+    assert installed.kvctl("read", "key1", "--endpoint", "tcp://127.0.0.1:7412").stdout == "1\n"
+    assert installed.show("kvd.socket", "ActiveState") == "active"
+    installed.write(".config/kvd/config.toml", "")
+    installed.kvctl("service", "install")
+    assert installed.kvctl("read", "key1").stdout == "1\n"
+    assert installed.show("kvd.service", "PrivateNetwork") == "yes"

@@ -75,16 +75,27 @@ def test_characters_that_mean_something_to_systemd(home):
 
 
 def test_a_tcp_endpoint(home):
-    """With a TCP endpoint there is no socket unit, and the service may use the internet besides."""
+    """With a TCP endpoint there is no socket unit, and a drop-in lets the service use the internet."""
     (home / ".config/kvd/config.toml").write_text('endpoint = "tcp://127.0.0.1:7411"\n')
 
     files = texts(Service.find(None))
 
-    assert list(files) == ["kvd.service"]
+    assert list(files) == ["kvd.service", "tcp.conf"]
     assert ".socket" not in files["kvd.service"]
-    assert "\nPrivateNetwork=" not in files["kvd.service"]
-    assert "\nRestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK\n" in files["kvd.service"]
+    assert "\nPrivateNetwork=no\n" in files["tcp.conf"]
+    assert "\nRestrictAddressFamilies=AF_INET AF_INET6 AF_NETLINK\n" in files["tcp.conf"]
     assert "\nProtectHome=read-only\n" in files["kvd.service"]
+
+
+def test_a_network_besides(home):
+    """With an endpoint for other machines the socket unit stays, and the drop-in comes."""
+    (home / ".config/kvd/config.toml").write_text('network = "tcp://127.0.0.1:7411"\n')
+
+    service = Service.find(None)
+
+    assert list(texts(service)) == ["kvd.service", "kvd.socket", "tcp.conf"]
+    assert home / ".config/systemd/user/kvd.service.d/tcp.conf" in service.files(namespaces=True)
+    assert "PrivateNetwork" not in texts(service, namespaces=False)["tcp.conf"]
 
 
 @pytest.mark.usefixtures("home")
@@ -142,6 +153,7 @@ def test_the_exporter_s_sandbox_is_the_daemon_s():
         "RestrictAddressFamilies=AF_UNIX",
         "# Nothing but what a program that reads and writes files needs of the kernel.",
         "Also=kvd.socket",
+        "SystemCallFilter=sched_setscheduler",
     } == daemon - other
     assert {
         "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6",

@@ -42,6 +42,7 @@ def _rows(status: dict[str, Any]) -> list[tuple[str, str]]:
         *([(_REFUSING, f"all writes: {status['refusing']}")] if status.get("refusing") else []),
         ("daemon", f"pid {status['pid']}, up {duration(status['uptime'])}"),
         ("endpoint", status["endpoint"]),
+        *([("network", status["network"])] if "network" in status else []),
         ("file", status["file"]),
         ("size", f"{size}, {share:.0%} live{state}"),
         ("keys", f"{status['keys']:,}"),

@@ -8,6 +8,7 @@ from pathlib import Path
 from kvclient.cli.service.control import make_way
 from kvclient.cli.service.systemctl import Systemctl, check_there
 from kvclient.cli.service.units import MARK, Service
+from kvclient.contract import keys
 from kvclient.contract.errors import DataStoreError
 
 _CLIENTS = ("KVD_STORE", "KVD_AUTOSTART")
@@ -46,9 +47,12 @@ def _write(service: Service, systemctl: Systemctl) -> set[str]:
     files = service.files(namespaces=namespaces)
     for path in service.paths:
         check_ours(path, service.name)
-        if path not in files and path.exists():  # the settings named an endpoint of another kind before
-            systemctl.change("disable", "--now", path.name)
+        if path not in files and path.exists():  # the settings named endpoints of another kind before
+            if path.suffix != ".conf":
+                systemctl.change("disable", "--now", path.name)
             path.unlink()
+    if service.opens_network:
+        keys.server()  # the service can write nothing there
     service.directory.mkdir(parents=True, exist_ok=True)
     changed = {path.name for path, text in files.items() if not path.exists() or path.read_text() != text}
     for path, text in files.items():
@@ -71,6 +75,8 @@ def _tell(service: Service, first: str) -> None:
         _say(f"{first} listens on {service.endpoint} and starts {service.name}.service with the first request.")
     else:
         _say(f"{first} serves {service.endpoint}.")
+    if service.network is not None:
+        _say(f"For other machines it serves {service.network}: docs/network.md says who gets in.")
     option = f" --store {service.store}" if "@" in service.name else ""
     _say(f"""Next: kvctl create key1 '{{"name": "value1"}}'{option} · kvctl service status{option}""")
     unseen = sorted(name for name in os.environ if name.startswith("KVD_") and name not in _CLIENTS)

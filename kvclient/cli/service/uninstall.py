@@ -18,7 +18,7 @@ def run(store: str | None, *, dry_run: bool) -> None:
         return
     for path in files:
         check_ours(path, service.name)
-    systemctl.change("disable", "--now", *(path.name for path in files))
+    systemctl.change("disable", "--now", *(path.name for path in files if path.suffix != ".conf"))
     for path in files:
         if dry_run:
             print(f"rm {path}")

@@ -40,6 +40,8 @@ class Service:
     """Where the data file lies."""
     command: tuple[str, ...] = (sys.executable, "-P", "-m", "kvd")
     """What starts the daemon of this installation. With -P, no file in the home directory is taken for a module."""
+    network: str | None = None
+    """The endpoint for other machines, if there is one."""
 
     @property
     def socket(self) -> Path | None:
@@ -63,21 +65,30 @@ class Service:
             name="kvd" if store == default else f"kvd@{store}",
             store=store,
             endpoint=str(settings.get("endpoint") or default_endpoint(store)),
+            network=settings.get("network"),
             directory=(home() / os.path.expanduser(file)).resolve().parent if file else documents(),
         )
 
     @property
-    def paths(self) -> tuple[Path, Path]:
-        """Where the units of the service and its socket are written, if they are."""
+    def opens_network(self) -> bool:
+        """Whether the daemon listens on a TCP port."""
+        return self.socket is None or self.network is not None
+
+    @property
+    def paths(self) -> tuple[Path, Path, Path]:
+        """Where the units of the service and its socket, and the drop-in for a network, are written, if they are."""
         folder = config_home() / "systemd" / "user"
-        return folder / f"{self.name}.service", folder / f"{self.name}.socket"
+        service = f"{self.name}.service"
+        return folder / service, folder / f"{self.name}.socket", folder / f"{service}.d" / "tcp.conf"
 
     def files(self, *, namespaces: bool) -> dict[Path, str]:
         """Return the unit files: path → text. `namespaces` tells whether this kernel lets a user have namespaces."""
-        service, socket = self.paths
+        service, socket, network = self.paths
         texts = {service: self._service(namespaces=namespaces)}
         if self.socket is not None:
             texts[socket] = self._socket(self.socket)
+        if self.opens_network:
+            texts[network] = _drop_in(namespaces=namespaces)
         return {path: MARK.format(name=self.name) + text for path, text in texts.items()}
 
     def check(self) -> None:
@@ -96,12 +107,7 @@ class Service:
         if not namespaces:
             text = without_namespaces(text)
         if self.socket is None:
-            kept = [line for line in text.splitlines() if ".socket" not in line and line != "PrivateNetwork=yes"]
-            text = replaced(
-                "\n".join(kept) + "\n",
-                "RestrictAddressFamilies=AF_UNIX",
-                "RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK",
-            )
+            text = "\n".join(line for line in text.splitlines() if ".socket" not in line) + "\n"
         return text
 
     def _socket(self, path: Path) -> str:
@@ -115,6 +121,11 @@ class Service:
     @property
     def _template(self) -> str:
         return "kvd@" if "@" in self.name else "kvd"
+
+
+def _drop_in(*, namespaces: bool) -> str:
+    text = shipped("kvd-tcp.conf")
+    return text if namespaces else text.replace("PrivateNetwork=no\n", "")
 
 
 def _is_utf_8(text: str) -> bool:

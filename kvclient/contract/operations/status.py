@@ -41,6 +41,7 @@ class StatusFields(BaseModel):
     version: str
     python: str
     endpoint: str
+    network: Annotated[str | None, Field(description="A second endpoint, for other machines.")] = None
     backend: Annotated[str, Field(description="What keeps the data.")]
     file: str
     file_bytes: Annotated[

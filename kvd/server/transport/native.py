@@ -8,19 +8,19 @@ disconnected. So whatever a peer does, it takes no other peer's time.
 
 import errno
 import logging
-import re
 import select
 import socket
 import time
 from collections import deque
 
-from kvclient.contract.errors import BatchTooLargeError, DataStoreError, RequestError, ValueTooLargeError
-from kvclient.contract.zmtp import Conversation, MessageTooLargeError, ProtocolError
+from kvclient.contract.errors import RequestError
+from kvclient.contract.zmtp import Conversation, MessageTooLargeError, ProtocolError, command_at
 from kvd.memory import give_back
 from kvd.processes import identity
 from kvd.server.peers import Peer, Peers
 from kvd.server.poller import GONE, HUNG_UP, IN, OUT, Poller
 from kvd.server.rights import Rights
+from kvd.server.transport.refusals import DENIED_BYTES, DENIED_SECONDS, MOST_DENIED, too_large
 
 log = logging.getLogger(__name__)
 
@@ -28,23 +28,15 @@ _ACCEPTED = 64
 """Connections accepted before those that are there are served again."""
 _HANDSHAKE_SECONDS = 30.0
 """So long a peer may take to show that it is a ZeroMQ socket. libzmq's default."""
-_DENIED_BYTES = 4096
-"""Of a request of a peer that has no right to anything: it is refused, and holds no memory. Such a peer is disconnected
-as one that does not speak is, and at once where there are too many of them."""
-_MOST_DENIED = 256
 _TIDY_SECONDS = 0.5
 _STALLED_SECONDS = 10.0
 """So long a peer may pause in the middle of a request."""
 _LARGE_BYTES, _MOST_LARGE_BYTES = 64 * 1024, 64 << 20
 """Requests of more bytes count as large; and so many bytes all large requests under way may have, unless it is one."""
+_SHORT_COMMAND_BYTES = 257
 _LINGER_SECONDS = 1.0
 """So long replies that peers have not taken yet are waited for at the end."""
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-
-
-# What a request is about, by its first bytes.
-_batch = re.compile(rb'\{\s*"op"\s*:\s*"(batch|batch_create|read_many|delete_many)"').match
-_value = re.compile(rb'\{\s*"op"\s*:\s*"(create|put|update)"').match
 
 
 class Connection(Peer):
@@ -83,7 +75,7 @@ class Connection(Peer):
     def allow(self, rights: Rights | None) -> None:
         """See `Peer.allow`. Who has no right to anything gets little room, and not for long."""
         super().allow(rights)
-        self._conversation.most_bytes = _DENIED_BYTES if self.is_denied else self._most_bytes
+        self._conversation.most_bytes = DENIED_BYTES if self.is_denied else self._most_bytes
         if self.is_denied:
             self._owner.limit(self)
         else:
@@ -94,7 +86,7 @@ class Connection(Peer):
         if self.waiting or self.held:  # its peer has sent more, or is gone
             if events & HUNG_UP:
                 self.close()
-            else:
+            elif not self._heed_command():
                 self._owner.watch(self, GONE)
         elif self.blocked:
             self.flush()
@@ -114,7 +106,7 @@ class Connection(Peer):
             self.progress_at = 0.0
             self._owner.had_large = True
             if isinstance(error, MessageTooLargeError):
-                raise (self._denial() or _too_large(error, self._most_bytes)) from None
+                raise (self.denial() or too_large(error.size, error.head, self._most_bytes)) from None
             raise
         if conversation.outgoing:
             self._send_more()
@@ -127,9 +119,27 @@ class Connection(Peer):
                 self._owner.admit(self, min(size, self._most_bytes))
         return request
 
-    def _denial(self) -> DataStoreError | None:
-        """Return what a peer is told, whatever it asks for, that has no right to anything."""
-        return self.rights.denial() if self.rights is not None and self.rights.none else None
+    def _heed_command(self) -> bool:
+        """Heed a command that comes while a request is under way, a PING say; tell whether it was one."""
+        conversation = self._conversation
+        try:
+            data = b"" if conversation.under_way else self._socket.recv(_SHORT_COMMAND_BYTES, socket.MSG_PEEK)
+            if not (size := command_at(data)):
+                return False
+            conversation.receive(self._socket.recv(size))
+        except OSError:
+            self.close()
+        except ProtocolError as error:
+            self._give_up(error)
+        if conversation.outgoing and self.fd >= 0:
+            self._send_more()
+        return True
+
+    def _give_up(self, error: ProtocolError) -> None:
+        log.info("dropped a connection: its peer %s", error)
+        if not self._conversation.established:
+            self._send(self._conversation.error(f"this peer {error}"))
+        self.close()
 
     def _take(self) -> bytes | None:
         """Receive some bytes, and return the request if one is whole. Closes what cannot go on."""
@@ -149,8 +159,7 @@ class Connection(Peer):
             log.warning("dropped a connection: there is no memory for the request that its peer is sending")
             self.close()
         except ProtocolError as error:
-            log.info("dropped a connection: its peer %s", error)
-            self.close()
+            self._give_up(error)
         return None
 
     def reply(self, body: bytes) -> None:
@@ -244,10 +253,10 @@ class Native:
 
     def limit(self, connection: Connection) -> None:
         """Disconnect a peer in a while, unless it proves to be a ZeroMQ socket with a right to something."""
-        self._strangers[connection] = time.monotonic() + _HANDSHAKE_SECONDS
+        self._strangers[connection] = time.monotonic() + DENIED_SECONDS
         if connection.is_denied:
             self._denied.add(connection)
-            if len(self._denied) > _MOST_DENIED:
+            if len(self._denied) > MOST_DENIED:
                 connection.close()
 
     def no_longer_denied(self, connection: Connection) -> None:
@@ -339,17 +348,3 @@ class Native:
         if self._listening:
             self.poller.remove(self._listener.fileno())
         self._listener.close()
-
-
-def _too_large(error: MessageTooLargeError, most: int) -> DataStoreError:
-    """Return what a peer is told whose request was too large to be taken."""
-    kind: type[DataStoreError] = RequestError
-    advice = ""
-    if _batch(error.head):
-        kind, advice = BatchTooLargeError, " Send it in several."
-    elif _value(error.head):
-        kind = ValueTooLargeError
-    return kind(
-        f"The request has {error.size} bytes; the limit is {most} (setting max_request_bytes). "
-        f"Nothing was changed.{advice}"
-    )

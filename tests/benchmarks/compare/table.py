@@ -12,6 +12,8 @@ _TARGETS = [
     ("batch", "kvd always", "Redis always", {1: 1.5, 4: 1.5, 16: 1.5}),
     ("read", "kvd always", "REP echo", {1: 0.85, 4: 0.8, 16: 0.75}),
     ("read", "kvd, bare REQ", "REP echo", {1: 0.85, 4: 0.8, 16: 0.75}),
+    ("create", "kvd CURVE", "Redis TLS", {1: 0.8, 4: 0.8, 16: 0.8}),
+    ("read", "kvd CURVE", "Redis TLS", {1: 0.8, 4: 0.8, 16: 0.8}),
 ]
 # The same of tasks.
 _TASK_TARGETS = [
@@ -113,6 +115,8 @@ def _behind(medians: Medians, order: Sequence[str], durable: Sequence[str]) -> s
 
 def _counterpart(workload: str, peer: str, durable: Sequence[str]) -> str:
     """Return the kvd that a peer is compared with."""
+    if peer == "Redis TLS":
+        return "kvd CURVE"
     return "kvd always" if peer in durable or workload == "read" else "kvd interval"
 
 

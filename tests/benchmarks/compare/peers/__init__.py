@@ -3,10 +3,10 @@
 from peers.disk import Disk
 from peers.diskcache import Diskcache
 from peers.echo import Echo
-from peers.kvd import Kvd, LocalKvd, PlainKvd
+from peers.kvd import CurveKvd, Kvd, LibzmqKvd, LocalKvd, PlainKvd
 from peers.memcached import Memcached
 from peers.peer import Peer
-from peers.redis import Redis
+from peers.redis import Redis, TlsRedis
 from peers.sqlite import Sqlite
 
 
@@ -24,5 +24,8 @@ def all_peers() -> list[Peer]:
         Memcached(),
         PlainKvd(),
         Echo(),
+        LibzmqKvd(),
         LocalKvd(),
+        CurveKvd(),
+        TlsRedis(),
     ]

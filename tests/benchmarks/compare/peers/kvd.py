@@ -1,10 +1,12 @@
 """kvd: over its client, over a bare REQ socket, and in-process."""
 
+import os
+import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from peers.peer import OBJECT, READ_KEYS, AsyncSession, Peer, ServerPeer, Session
+from peers.peer import OBJECT, READ_KEYS, AsyncSession, Peer, ServerPeer, Session, free_port
 
 COMMAND = [sys.executable, "-m", "kvd"]
 
@@ -60,6 +62,49 @@ class _AsyncSession:
 
     async def create(self, key: str) -> None:
         await self._client.create(key, OBJECT)
+
+
+class LibzmqKvd(Kvd):
+    """A daemon that serves its Unix socket by libzmq."""
+
+    workloads = ("create", "read")
+    asynchronous = False
+
+    def __init__(self) -> None:
+        super().__init__("always")
+        self.name = "kvd, libzmq"
+
+    def launch(self, command: Sequence[str | Path], directory: Path, **options: object) -> None:
+        super().launch(command, directory, env={**os.environ, "KVD_TRANSPORT": "libzmq"}, **options)
+
+
+class CurveKvd(Kvd):
+    """A daemon over TCP on a loopback address, encrypted with CURVE."""
+
+    workloads = ("create", "read")
+    asynchronous = False
+
+    def __init__(self) -> None:
+        super().__init__("always")
+        self.name = "kvd CURVE"
+
+    def launch(self, command: Sequence[str | Path], directory: Path, **options: object) -> None:
+        config, self._network = directory / "config", f"tcp://127.0.0.1:{free_port()}"
+        env = {**os.environ, "XDG_CONFIG_HOME": str(config), "KVD_NETWORK": self._network}
+        env["KVD_ACCESS"] = '[{"key": "bench", "read": [""], "write": [""]}]'
+
+        def keys(*arguments: str) -> str:
+            command = [sys.executable, "-c", "from kvclient.cli import main; main()", "keys", *arguments]
+            return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout.strip()
+
+        keys("allow", "bench", "--", keys("new", "bench"))
+        self._server_key, self._key = keys("server"), str(config / "kvd" / "keys" / "bench.key_secret")
+        super().launch(command, directory, env=env, **options)
+
+    def connect(self) -> Session:
+        from kvclient import Client
+
+        return _ClientSession(Client(self._network, timeout=60, server_key=self._server_key, key=self._key))
 
 
 class PlainKvd(Kvd):

@@ -6,6 +6,7 @@ JSON on top; the others are handed the bytes as they are.
 
 import json
 import shutil
+import socket
 import subprocess
 import time
 from abc import ABC, abstractmethod
@@ -77,6 +78,12 @@ class Peer(ABC):
 
     def stop(self) -> None:  # noqa: B027  # some have nothing to end
         """End what `start` started."""
+
+
+def free_port() -> int:
+    """Return a TCP port of the loopback address that nobody has."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return int(free.getsockname()[1])
 
 
 class ServerPeer(Peer):

@@ -1,9 +1,11 @@
 """Redis with its own Python client over a Unix socket."""
 
+import shutil
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from peers.peer import VALUE, AsyncSession, ServerPeer, Session
+from peers.peer import VALUE, AsyncSession, ServerPeer, Session, free_port
 
 
 class Redis(ServerPeer):
@@ -39,6 +41,43 @@ class Redis(ServerPeer):
         import redis.asyncio
 
         return _AsyncSession(redis.asyncio.Redis(unix_socket_path=str(self.socket)))
+
+
+class TlsRedis(Redis):
+    """Over TCP on a loopback address, encrypted with TLS."""
+
+    workloads = ("create", "read")
+    asynchronous = False
+
+    def __init__(self) -> None:
+        super().__init__("always")
+        self.name, self.durable = "Redis TLS", False  # it is compared with what is encrypted
+
+    def missing(self) -> str | None:
+        return super().missing() or (None if shutil.which("openssl") else "the program openssl")
+
+    def start(self, directory: Path) -> None:
+        self._port, self._certificate = free_port(), directory / "certificate.pem"
+        key = directory / "key.pem"
+        subprocess.run(
+            [
+                *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2"),
+                *("-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", self._certificate),
+            ],
+            check=True,
+            capture_output=True,
+        )
+        super().start(directory)
+
+    def launch(self, command: Sequence[str | Path], directory: Path, **options: object) -> None:
+        tls = ["--tls-port", str(self._port), "--tls-auth-clients", "no"]
+        tls += ["--tls-cert-file", str(self._certificate), "--tls-key-file", str(directory / "key.pem")]
+        super().launch([*command, *tls], directory, **options)
+
+    def connect(self) -> Session:
+        import redis
+
+        return _Session(redis.Redis(host="localhost", port=self._port, ssl=True, ssl_ca_certs=str(self._certificate)))
 
 
 class _Session:
