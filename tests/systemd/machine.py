@@ -54,7 +54,8 @@ def install_programs(directory: Path) -> None:
     script = f"""
         mount --bind {directory} /srv
         {_SYSTEM_PYTHON} -m venv /srv/kvd
-        /srv/kvd/bin/pip install --quiet --disable-pip-version-check --constraint /srv/constraints.txt {ROOT}[exporter,network]
+        /srv/kvd/bin/pip install --quiet --disable-pip-version-check \\
+            --constraint /srv/constraints.txt {ROOT}[exporter,network]
         chmod --recursive a+rX /srv
     """
     for program in ("fill.py", "hanging.py", "probe.py", "slow_disk.py", "writer.py"):
