@@ -109,7 +109,7 @@ class Channel:
         try:
             self._take(data)
         except (ProtocolError, RequestError) as error:
-            self._end(no_kvd(self._endpoint, error))
+            self._end(no_kvd(self._endpoint, error, self._conversation))
 
     def _take(self, data: bytes) -> None:
         conversation = self._conversation

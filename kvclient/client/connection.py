@@ -111,7 +111,7 @@ class Connection(Line):
         try:
             return conversation.receive(data)
         except (ProtocolError, RequestError) as error:
-            raise no_kvd(self._target.endpoint, error) from None
+            raise no_kvd(self._target.endpoint, error, conversation) from None
 
     def _send(self, connected: socket.socket, data: bytes, seconds: float, deadline: float) -> None:
         try:

@@ -9,7 +9,7 @@ from kvclient.contract.calls import identified
 from kvclient.contract.endpoint import Target
 from kvclient.contract.errors import AccessDeniedError, DaemonUnavailableError, DataStoreError, RequestError
 from kvclient.contract.ownership import explain_refusal
-from kvclient.contract.zmtp import Encryption, RefusedError
+from kvclient.contract.zmtp import Conversation, Encryption, ForgedError, RefusedError
 
 CONNECT_SECONDS = 1.0
 """Connect timeout, in seconds."""
@@ -139,8 +139,15 @@ class Line(ABC):
             )
 
 
-def no_kvd(endpoint: str, error: Exception) -> DataStoreError:
-    """Return the error of whoever is answered with what kvd would not say, or is refused before that."""
+def no_kvd(endpoint: str, error: Exception, conversation: Conversation) -> Exception:
+    """Return the error of whoever is answered with what kvd would not say, or is refused before that.
+
+    What is not what the daemon encrypted was changed on its way: then the line is lost, and the request repeated.
+    """
+    if conversation.encrypted:
+        return LineLost()
+    if isinstance(error, ForgedError):
+        return HandshakeLost()
     if isinstance(error, RefusedError):
         return AccessDeniedError(
             f"The daemon on {endpoint} does not let this key in: 'kvctl keys list' shows its public half, and 'kvctl "

@@ -11,7 +11,7 @@ from nacl import bindings as sodium
 from nacl.exceptions import CryptoError
 
 from kvclient.contract.keys import Pair
-from kvclient.contract.zmtp import ProtocolError
+from kvclient.contract.zmtp import ForgedError, ProtocolError
 
 _HELLO_PADDING = bytes(72)
 _WELCOME_BYTES, _COOKIE_BYTES = 168, 96
@@ -81,7 +81,7 @@ class Curve:
         opened = _opened(sodium.crypto_box_open_easy_afternm, box, prefix + nonce, self._shared)
         number = int.from_bytes(nonce)
         if number <= self._received:
-            raise ProtocolError("sent the same twice")
+            raise ForgedError("sent the same twice")
         self._received = number
         return opened
 
@@ -98,4 +98,4 @@ def _opened(open_box: Callable[..., bytes], box: bytes, nonce: bytes, *keys: byt
     try:
         return open_box(box, nonce, *keys)
     except (CryptoError, ValueError):  # too short, or something of it is not as it was sent
-        raise ProtocolError("sent what its key did not encrypt") from None
+        raise ForgedError("sent what its key did not encrypt") from None

@@ -46,6 +46,10 @@ class RefusedError(ProtocolError):
     """The peer does not want to go on with this side, and said so."""
 
 
+class ForgedError(ProtocolError):
+    """What came is not what the peer encrypted: it was changed on its way, or is somebody else's."""
+
+
 class Encryption(Protocol):
     """What `kvclient.contract.curve.Curve` does; here is its shape only, as few need it and it takes time to load."""
 
@@ -110,6 +114,11 @@ class Conversation:
         self._too_large: MessageTooLargeError | None = None
         self._listener = self._listen()
         self._needed = next(self._listener)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether the handshake is done, and what comes is proved to be the peer's."""
+        return self.established and self._encryption is not None
 
     def receive(self, data: bytes) -> bytes | None:
         """Take what came, and return the message in it once it is whole.

@@ -97,10 +97,10 @@ class _Authenticator(Authenticator):
                 self.handle_zap_message(asked).send(None)
 
 
-def _stamp() -> tuple[int, list[str]] | None:
-    """Return what changes whenever a key is allowed or revoked. Of two changes in one tick both have the same time."""
-    directory = keys.allowed_directory()
+def _stamp() -> list[tuple[str, int, int]] | None:
+    """Return what changes whenever a key is allowed or revoked, or the file of one is written over."""
     try:
-        return directory.stat().st_mtime_ns, os.listdir(directory)
-    except FileNotFoundError:
+        with os.scandir(keys.allowed_directory()) as files:
+            return sorted((file.name, (found := file.stat()).st_ino, found.st_mtime_ns) for file in files)
+    except OSError:  # there is none, or a file went away just now
         return None

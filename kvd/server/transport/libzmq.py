@@ -212,6 +212,7 @@ class Libzmq:
         self._fd, self._monitor_fd = (int(watched.getsockopt(zmq.FD)) for watched in (self._router, self._monitor))
         poller.ask(self._fd, self._collect)
         poller.add(self._monitor_fd, IN, lambda _events, _ready: self._heed_monitor())
+        self._heed_monitor()  # its descriptor tells of something new only after there was nothing
         poller.every(_TIDY_SECONDS, self._tidy)
 
     def _listen(self, listener: socket.socket) -> None:
@@ -313,6 +314,8 @@ class Libzmq:
         self._peers.add(connection)
         if connection.fd < 0:
             self._forget(connection)
+        elif connection.key == "":
+            self.disconnect(connection)
         return connection
 
     def _tidy(self) -> None:
@@ -372,6 +375,7 @@ class Libzmq:
         self.poller.remove(self._monitor_fd)
         if self._gatekeeper is not None:
             self._gatekeeper.close()
+        self._heed_monitor()  # libzmq's thread waits for that where too much is untold, with the lock for the next call
         self._router.disable_monitor()
         self._monitor.close()
         self._router.close()
