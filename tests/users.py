@@ -3,22 +3,25 @@
 import json
 import os
 import sys
-from pathlib import Path
-
-import pytest
 
 ATTACKER, VICTIM = 64_001, 64_002
-_REACHABLE = all(
-    part.stat().st_mode & 0o001 for place in (__file__, sys.prefix) for part in Path(place).resolve().parents
-)
-needs_reachable_code = pytest.mark.skipif(not _REACHABLE, reason="this tree lies where only its owner can read")
-"""Of tests in which another user's process imports of kvd and its dependencies what it needs."""
 
-BECOME = """
-import grp, importlib, os, pkgutil, pwd, sys, tomllib
-import kvd
-for found in pkgutil.walk_packages(kvd.__path__, "kvd."):
-    importlib.import_module(found.name)  # now, as the interpreter may lie where only root can read
+LOAD = """
+import importlib, os, pkgutil, sys
+
+def load(package):
+    # Now, as the interpreter and what it imports may lie where only root can read.
+    for found in pkgutil.walk_packages(importlib.import_module(package).__path__, package + "."):
+        if not any(part in found.name for part in (".adapters", "__main__", "winconsole")):
+            importlib.import_module(found.name)
+
+load("typer")
+"""
+BECOME = f"""
+{LOAD}
+import grp, pwd, tomllib
+load("kvd")
+import kvd.__main__
 uid = int(sys.argv[1])
 os.setgroups([])
 os.setgid(uid)
@@ -63,11 +66,10 @@ def ask_as(uid, daemon, *requests, groups=()):
     return [json.loads(reply) for reply in json.loads(as_user(uid, ask, groups))]
 
 
-BECOME_CLIENT = """
-import encodings.idna, importlib, os, pkgutil, sys
-for found in pkgutil.walk_packages(importlib.import_module("kvclient").__path__, "kvclient."):
-    if ".adapters" not in found.name and not found.name.endswith("__main__"):
-        importlib.import_module(found.name)  # now, as the interpreter may lie where only root can read
+BECOME_CLIENT = f"""
+{LOAD}
+import encodings.idna
+load("kvclient")
 uid, package = int(sys.argv[1]), sys.argv[2]
 os.setgroups([])
 os.setgid(uid)

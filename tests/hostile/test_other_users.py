@@ -13,7 +13,7 @@ from kvclient import AccessDeniedError, AsyncClient, Client
 from kvclient.contract.ownership import check_peer, check_safe, make_private
 from kvd.lock import Lock
 from processes import Daemon, environment
-from users import ATTACKER, VICTIM, as_user, becoming, needs_reachable_code
+from users import ATTACKER, VICTIM, as_user, becoming
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="to be another user needs root")
 
@@ -104,7 +104,6 @@ class TestClients:
         assert "1" == as_user(VICTIM, lambda: create(daemon.endpoint))
         assert "AccessDeniedError: Key 'key1' may not be" in as_user(ATTACKER, lambda: create(daemon.endpoint))
 
-    @needs_reachable_code
     @pytest.mark.parametrize("create", CREATE, ids=["Client", "AsyncClient"])
     def test_a_daemon_in_its_user_s_own_directory_is_trusted_by_who_names_it(self, directory, start_daemon, create):
         """Nobody else can have put it there; in a directory that everybody can make, anybody can."""
