@@ -58,8 +58,9 @@ def test_it_is_not_where_others_would_wait_for_that(client, looks, monkeypatch, 
     assert [] == looks
 
 
-def test_a_reply_that_may_be_held_back_is_waited_for_asleep(client, looks, key):
-    """As that to a watch is: it may come in a minute."""
+def test_a_reply_that_may_be_held_back_is_waited_for_asleep(client, looks, monkeypatch, key):
+    """As that to a watch is: it may come in a minute. It is a slow one, and so is the next not looked for either."""
+    monkeypatch.setattr(connection, "_SLOW_SECONDS", 0.002)
     with client.watch(key) as events:
         looks.clear()
         assert events.within(0.05) is None
