@@ -23,6 +23,9 @@ from kvd.backend.file.engine.interface import EngineFailure
 from kvd.backend.file.store.operations.upkeep import Sweep
 from stores import Opened, as_others_read, assert_sound, create_all, delete, encoded
 
+_SECTOR = 512
+"""Bytes that a disk writes whole or not at all; see `kvd.backend.file.engine.edits.is_tear`."""
+
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 MAX_FILE_BYTES = 40_000
 
@@ -238,6 +241,8 @@ class StoreMachine(RuleBasedStateMachine):
             if stop > engine.size - len(CLOSING):  # the spaces come before the commit
                 engine._tail.extend(stop)
             written = int(len(staged.data) * share)
+            if written == len(staged.data) - 1 and (staged.offset + written) % _SECTOR:
+                written -= 1  # no crash leaves out the newline alone, unless a sector begins with it
             whole = written == len(staged.data) and not short
             torn = staged.data[:written] + (b"" if whole else garbage)
             os.pwrite(fd, torn, staged.offset)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kvclient.cli.service.install import check_ours
 from kvclient.cli.service.systemctl import Systemctl, check_there
+from kvclient.cli.service.uninstall import remove
 from kvclient.cli.service.units import MARK, quoted, replaced, shipped, without_namespaces
 from kvclient.contract.errors import DataStoreError
 from kvclient.contract.places import config_home
@@ -54,12 +55,7 @@ def uninstall(store: str | None, *, dry_run: bool) -> None:
         return
     check_ours(path, _NAME)
     systemctl.change("disable", "--now", _UNIT)
-    if dry_run:
-        print(f"rm {path}")
-    else:
-        path.unlink()
-        print(f"removed {path}", file=sys.stderr)
-    systemctl.change("daemon-reload")
+    remove([path], systemctl, dry_run=dry_run)
 
 
 def _path() -> Path:

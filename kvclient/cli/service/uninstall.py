@@ -1,6 +1,8 @@
 """kvctl service uninstall"""
 
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 from kvclient.cli.service.install import check_ours
 from kvclient.cli.service.systemctl import Systemctl, check_there
@@ -19,6 +21,13 @@ def run(store: str | None, *, dry_run: bool) -> None:
     for path in files:
         check_ours(path, service.name)
     systemctl.change("disable", "--now", *(path.name for path in files if path.suffix != ".conf"))
+    remove(files, systemctl, dry_run=dry_run)
+    if not dry_run:
+        print(f"The data file stays where it is, in {service.directory}.", file=sys.stderr)
+
+
+def remove(files: Iterable[Path], systemctl: Systemctl, *, dry_run: bool) -> None:
+    """Remove unit files and have systemd forget them."""
     for path in files:
         if dry_run:
             print(f"rm {path}")
@@ -26,5 +35,3 @@ def run(store: str | None, *, dry_run: bool) -> None:
             path.unlink()
             print(f"removed {path}", file=sys.stderr)
     systemctl.change("daemon-reload")
-    if not dry_run:
-        print(f"The data file stays where it is, in {service.directory}.", file=sys.stderr)
